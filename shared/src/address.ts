@@ -1,0 +1,197 @@
+import { ADDRESS_BYTES } from './constants.ts'
+
+/**
+ * An IP address in its one canonical text: dotted for IPv4 (on the wire IPv4-mapped, RFC 4291
+ * section 2.5.5.2), RFC 5952 for IPv6. Since it is canonical, two are the same if the strings are.
+ */
+export type Address = string & { readonly __address: unique symbol }
+
+/** Addresses that share their first bits. `prefix` counts on the 16-byte form: an IPv4 /24 is 120. */
+export interface Network {
+  readonly address: Address
+  readonly prefix: number
+}
+
+export type Family = 4 | 6
+
+/** `::`, on the wire: "whatever address this datagram comes from". */
+export const ANY = '::' as Address
+/** `::ffff:0.0.0.0`, on the wire: the datagram's source, which must be IPv4. */
+export const ANY_IPV4 = '0.0.0.0' as Address
+
+/** What the mapped form's first 96 bits are. */
+const MAPPED_PREFIX = 96
+const SINGLE = 128
+
+export const familyOf = (address: Address): Family => (address.includes(':') ? 6 : 4)
+
+/** How long a prefix of this address may be written in its own family: 32 or 128. */
+const offsetOf = (address: Address): number => (familyOf(address) === 4 ? MAPPED_PREFIX : 0)
+
+/** Any usual text of an address; zones (`fe80::1%eth0`) and brackets are not part of one. */
+export function parseAddress(text: string): Address | undefined {
+  const bytes = text.includes(':') ? parseIPv6(text) : parseIPv4(text)
+  return bytes && readAddress(bytes, 0)
+}
+
+/** `10.0.0.0/8`, `2001:db8::/32`, or one address. Host bits are masked. */
+export function parseNetwork(text: string): Network | undefined {
+  const slash = text.indexOf('/')
+  const address = parseAddress(slash < 0 ? text : text.slice(0, slash))
+  if (!address) return undefined
+  if (slash < 0) return { address, prefix: SINGLE }
+  const digits = text.slice(slash + 1)
+  if (!/^(0|[1-9]\d{0,2})$/.test(digits)) return undefined
+  const prefix = Number(digits) + offsetOf(address)
+  return prefix <= SINGLE ? maskNetwork(address, prefix) : undefined
+}
+
+/** The network's address and length in its own family: `203.0.113.0/24`; one address stays bare. */
+export function formatNetwork({ address, prefix }: Network): string {
+  return prefix === SINGLE ? address : `${address}/${prefix - offsetOf(address)}`
+}
+
+/** The prefix length as people of that family write it: 0–32 or 0–128. */
+export const familyPrefix = ({ address, prefix }: Network): number => prefix - offsetOf(address)
+
+/** The 16-byte prefix length for one written in the family's own terms. */
+export const wirePrefix = (family: Family, prefix: number): number =>
+  family === 4 ? prefix + MAPPED_PREFIX : prefix
+
+export function maskNetwork(address: Address, prefix: number): Network {
+  if (prefix >= SINGLE) return { address, prefix: SINGLE }
+  const bytes = addressBytes(address)
+  for (let i = 0; i < ADDRESS_BYTES; i++) {
+    const keep = Math.min(8, Math.max(0, prefix - 8 * i))
+    bytes[i] = bytes[i]! & (0xff00 >> keep)
+  }
+  return { address: readAddress(bytes, 0), prefix }
+}
+
+export function contains(network: Network, address: Address): boolean {
+  if (familyOf(network.address) !== familyOf(address)) return false
+  return (
+    maskNetwork(address, network.prefix).address ===
+    maskNetwork(network.address, network.prefix).address
+  )
+}
+
+/** Whether every address of `inner` is one of `outer`. */
+export const containsNetwork = (outer: Network, inner: Network): boolean =>
+  inner.prefix >= outer.prefix && contains(outer, inner.address)
+
+export const sameNetwork = (a: Network, b: Network): boolean =>
+  a.prefix === b.prefix && a.address === b.address
+
+export type AddressScope =
+  | 'unspecified'
+  | 'loopback'
+  | 'link-local'
+  | 'multicast'
+  | 'private'
+  | 'global'
+
+const SCOPES: readonly (readonly [AddressScope, readonly string[]])[] = [
+  ['unspecified', ['0.0.0.0/8', '::']],
+  ['loopback', ['127.0.0.0/8', '::1']],
+  ['link-local', ['169.254.0.0/16', 'fe80::/10']],
+  // Class E holds the limited broadcast address: nobody's own, so never one to admit.
+  ['multicast', ['224.0.0.0/4', '240.0.0.0/4', 'ff00::/8']],
+  ['private', ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7']],
+]
+
+const SCOPE_NETWORKS = SCOPES.flatMap(([scope, texts]) =>
+  texts.map(text => ({ scope, network: parseNetwork(text)! })),
+)
+
+/** What kind of address it is (RFC 6890). `private` includes carriers' shared space (RFC 6598). */
+export const scopeOf = (address: Address): AddressScope =>
+  SCOPE_NETWORKS.find(({ network }) => contains(network, address))?.scope ?? 'global'
+
+/** The 16 bytes of the wire. */
+export function addressBytes(address: Address): Uint8Array {
+  return (familyOf(address) === 4 ? parseIPv4(address) : parseIPv6(address))!
+}
+
+/** The address that 16 bytes hold. Every 16 bytes are one, and `addressBytes` gives them back. */
+export function readAddress(bytes: Uint8Array, offset: number): Address {
+  return (
+    isMapped(bytes, offset) ? formatIPv4(bytes, offset + 12) : formatIPv6(bytes, offset)
+  ) as Address
+}
+
+export function isMapped(bytes: Uint8Array, offset: number): boolean {
+  for (let i = 0; i < 10; i++) if (bytes[offset + i] !== 0) return false
+  return bytes[offset + 10] === 0xff && bytes[offset + 11] === 0xff
+}
+
+function parseIPv4(text: string): Uint8Array | undefined {
+  const parts = text.split('.')
+  if (parts.length !== 4) return undefined
+  const bytes = new Uint8Array(ADDRESS_BYTES)
+  bytes[10] = bytes[11] = 0xff
+  for (let i = 0; i < 4; i++) {
+    const part = parts[i]!
+    // A leading zero is octal to some and decimal to others: to us it is a mistake.
+    if (!/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return undefined
+    bytes[12 + i] = Number(part)
+  }
+  return bytes
+}
+
+function parseIPv6(text: string): Uint8Array | undefined {
+  const halves = text.split('::')
+  if (halves.length > 2) return undefined
+  const head = parseGroups(halves[0]!, halves.length === 1)
+  const tail = halves.length === 2 ? parseGroups(halves[1]!, true) : []
+  if (!head || !tail) return undefined
+  const missing = 8 - head.length - tail.length
+  if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined
+  const groups = [...head, ...new Array<number>(missing).fill(0), ...tail]
+  const bytes = new Uint8Array(ADDRESS_BYTES)
+  for (let i = 0; i < 8; i++) {
+    bytes[2 * i] = groups[i]! >> 8
+    bytes[2 * i + 1] = groups[i]! & 0xff
+  }
+  return bytes
+}
+
+/** Groups of 16 bits; the last two may be written dotted at the end of the text. */
+function parseGroups(text: string, atEnd: boolean): number[] | undefined {
+  if (text === '') return []
+  const groups: number[] = []
+  const parts = text.split(':')
+  for (const [i, part] of parts.entries()) {
+    if (part.includes('.')) {
+      const v4 = atEnd && i === parts.length - 1 ? parseIPv4(part) : undefined
+      if (!v4) return undefined
+      groups.push((v4[12]! << 8) | v4[13]!, (v4[14]! << 8) | v4[15]!)
+    } else {
+      if (!/^[0-9a-fA-F]{1,4}$/.test(part)) return undefined
+      groups.push(Number.parseInt(part, 16))
+    }
+  }
+  return groups
+}
+
+function formatIPv4(bytes: Uint8Array, at: number): string {
+  return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`
+}
+
+/** RFC 5952 section 4: lower case, no leading zeros, the longest run of two or more zeros as `::`. */
+function formatIPv6(bytes: Uint8Array, offset: number): string {
+  const groups = Array.from(
+    { length: 8 },
+    (_, i) => (bytes[offset + 2 * i]! << 8) | bytes[offset + 2 * i + 1]!,
+  )
+  let best = { start: -1, length: 1 }
+  for (let i = 0; i < 8; i++) {
+    let end = i
+    while (end < 8 && groups[end] === 0) end++
+    if (end - i > best.length) best = { start: i, length: end - i }
+    if (end > i) i = end
+  }
+  const hex = groups.map(group => group.toString(16))
+  if (best.start < 0) return hex.join(':')
+  return `${hex.slice(0, best.start).join(':')}::${hex.slice(best.start + best.length).join(':')}`
+}

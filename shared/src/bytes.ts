@@ -1,0 +1,123 @@
+/** Bytes in and out of text and numbers. Big-endian throughout, as on the wire. */
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
+export function toHex(bytes: Uint8Array, start = 0, end = bytes.length): string {
+  let text = ''
+  for (let i = start; i < end; i++) text += HEX[bytes[i]!]
+  return text
+}
+
+/** `undefined` unless the text is an even number of hexadecimal digits. */
+export function fromHex(text: string): Uint8Array | undefined {
+  if (text.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(text)) return undefined
+  const bytes = new Uint8Array(text.length / 2)
+  for (let i = 0; i < bytes.length; i++) {
+    bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16)
+  }
+  return bytes
+}
+
+const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
+/** RFC 4648 section 5, without padding. */
+export function toBase64Url(bytes: Uint8Array): string {
+  let text = ''
+  for (let i = 0; i < bytes.length; i += 3) {
+    const left = Math.min(3, bytes.length - i)
+    const group = (bytes[i]! << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0)
+    for (let j = 0; j <= left; j++) text += BASE64URL[(group >> (18 - 6 * j)) & 63]
+  }
+  return text
+}
+
+/**
+ * RFC 4648 section 5, without padding. `undefined` for anything but the one canonical text of some
+ * bytes, so that two different texts are never the same key.
+ */
+export function fromBase64Url(text: string): Uint8Array | undefined {
+  if (text.length % 4 === 1) return undefined
+  const bytes = new Uint8Array(Math.floor((text.length * 3) / 4))
+  let held = 0
+  let bits = 0
+  let at = 0
+  for (const char of text) {
+    const value = BASE64URL.indexOf(char)
+    if (value < 0) return undefined
+    held = ((held << 6) | value) & 0xffffff
+    bits += 6
+    if (bits >= 8) {
+      bits -= 8
+      bytes[at++] = (held >> bits) & 0xff
+    }
+  }
+  return (held & ((1 << bits) - 1)) === 0 ? bytes : undefined
+}
+
+/** Writes a whole number of 0 … 2^53−1 as eight bytes. */
+export function writeU64(bytes: Uint8Array, offset: number, value: number): void {
+  const high = Math.floor(value / 2 ** 32)
+  writeU32(bytes, offset, high)
+  writeU32(bytes, offset + 4, value - high * 2 ** 32)
+}
+
+/** Not exact above 2^53−1: callers refuse such values. */
+export function readU64(bytes: Uint8Array, offset: number): number {
+  return readU32(bytes, offset) * 2 ** 32 + readU32(bytes, offset + 4)
+}
+
+export function writeU32(bytes: Uint8Array, offset: number, value: number): void {
+  bytes[offset] = value >>> 24
+  bytes[offset + 1] = value >>> 16
+  bytes[offset + 2] = value >>> 8
+  bytes[offset + 3] = value
+}
+
+export function readU32(bytes: Uint8Array, offset: number): number {
+  return (
+    ((bytes[offset]! << 24) |
+      (bytes[offset + 1]! << 16) |
+      (bytes[offset + 2]! << 8) |
+      bytes[offset + 3]!) >>>
+    0
+  )
+}
+
+/** Printable ASCII only; callers have checked the length. */
+export function writeAscii(bytes: Uint8Array, offset: number, text: string): void {
+  for (let i = 0; i < text.length; i++) bytes[offset + i] = text.charCodeAt(i)
+}
+
+/** `undefined` if a byte is not printable ASCII (0x20–0x7e). */
+export function readAscii(bytes: Uint8Array, offset: number, length: number): string | undefined {
+  let text = ''
+  for (let i = offset; i < offset + length; i++) {
+    const byte = bytes[i]!
+    if (byte < 0x20 || byte > 0x7e) return undefined
+    text += String.fromCharCode(byte)
+  }
+  return text
+}
+
+export const isPrintableAscii = (text: string): boolean => /^[\x20-\x7e]*$/.test(text)
+
+export function isZero(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (bytes[i] !== 0) return false
+  return true
+}
+
+/**
+ * Whether `length` bytes are the same, in time that does not depend on where they differ. Offsets
+ * instead of slices, since the refusing path allocates nothing.
+ */
+export function equalBytes(
+  a: Uint8Array,
+  aOffset: number,
+  b: Uint8Array,
+  bOffset: number,
+  length: number,
+): boolean {
+  let difference = 0
+  for (let i = 0; i < length; i++) difference |= a[aOffset + i]! ^ b[bOffset + i]!
+  return difference === 0
+}
