@@ -1,0 +1,105 @@
+import { formatNetwork, type Network } from '@oneknock/shared'
+
+/** What hooks see: one service open for one address or prefix until a time. */
+export interface Opening {
+  readonly service: string
+  readonly network: Network
+  /** Milliseconds since the Unix epoch. */
+  readonly until: number
+}
+
+/** The same service for the same network is the same opening, whatever its time. */
+export const openingKey = ({ service, network }: Pick<Opening, 'service' | 'network'>): string =>
+  `${service} ${formatNetwork(network)}`
+
+/** What a change of grants means for one opening. `close` carries what was open last. */
+export interface Change {
+  readonly action: 'open' | 'close'
+  readonly opening: Opening
+}
+
+/** What a grant needs open. */
+export interface Need {
+  readonly grant: string
+  readonly services: readonly string[]
+  readonly networks: readonly Network[]
+  readonly until: number
+}
+
+interface Needed {
+  opening: Opening
+  readonly untilByGrant: Map<string, number>
+}
+
+/**
+ * Merges grants into openings: an opening lasts until the latest deadline among the grants that
+ * need it, and closing one grant takes away only what no other needs.
+ */
+export class Openings {
+  readonly #needed = new Map<string, Needed>()
+  readonly #keysOfGrant = new Map<string, Set<string>>()
+
+  get size(): number {
+    return this.#needed.size
+  }
+
+  list(): Opening[] {
+    return [...this.#needed.values()].map(({ opening }) => opening)
+  }
+
+  get(key: string): Opening | undefined {
+    return this.#needed.get(key)?.opening
+  }
+
+  /** Makes this grant need exactly what is given, whatever it needed before. */
+  set(need: Need): Change[] {
+    const wanted = new Map<string, Omit<Opening, 'until'>>()
+    for (const service of need.services) {
+      for (const network of need.networks) {
+        const opening = { service, network }
+        wanted.set(openingKey(opening), opening)
+      }
+    }
+    const before = this.#keysOfGrant.get(need.grant) ?? new Set()
+    this.#keysOfGrant.set(need.grant, new Set(wanted.keys()))
+    const changes: Change[] = []
+    for (const [key, opening] of wanted) {
+      const needed = this.#needed.get(key) ?? this.#begin(key, opening)
+      needed.untilByGrant.set(need.grant, need.until)
+      changes.push(...this.#settle(key, needed))
+    }
+    for (const key of before) {
+      if (!wanted.has(key)) changes.push(...this.#release(key, need.grant))
+    }
+    return changes
+  }
+
+  remove(grant: string): Change[] {
+    const keys = this.#keysOfGrant.get(grant) ?? []
+    this.#keysOfGrant.delete(grant)
+    return [...keys].flatMap(key => this.#release(key, grant))
+  }
+
+  #begin(key: string, opening: Omit<Opening, 'until'>): Needed {
+    const needed = { opening: { ...opening, until: 0 }, untilByGrant: new Map<string, number>() }
+    this.#needed.set(key, needed)
+    return needed
+  }
+
+  #release(key: string, grant: string): Change[] {
+    const needed = this.#needed.get(key)
+    if (!needed?.untilByGrant.delete(grant)) return []
+    return this.#settle(key, needed)
+  }
+
+  #settle(key: string, needed: Needed): Change[] {
+    if (needed.untilByGrant.size === 0) {
+      this.#needed.delete(key)
+      return [{ action: 'close', opening: needed.opening }]
+    }
+    const until = Math.max(...needed.untilByGrant.values())
+    if (until === needed.opening.until) return []
+    needed.opening = { ...needed.opening, until }
+    return [{ action: 'open', opening: needed.opening }]
+  }
+}

@@ -1,0 +1,38 @@
+import type { Opening } from '../core/openings.ts'
+
+/**
+ * A way to open and close. Calls for one opening never overlap; calls for different openings may.
+ * A hook that cannot do what it is asked rejects with a `HookError`; whoever calls rolls back.
+ */
+export interface Hook {
+  readonly name: string
+  /** Idempotent. Opening what is open sets its end to the new one, earlier or later. */
+  open(opening: Opening): Promise<void>
+  /** What is not open is closed already: absent is success. */
+  close(opening: Opening): Promise<void>
+  /** What this hook holds open now, for repair after a crash. */
+  list(): Promise<readonly Opening[]>
+}
+
+/** A hook that has something to set up before the first opening and to take down after the last. */
+export interface LivingHook extends Hook {
+  /** Puts the guard up: nothing passes yet that is not granted. */
+  start(): Promise<void>
+  /** Lets go of what belongs to this process; what guards the host stays. */
+  stop(): Promise<void>
+}
+
+export type HookErrorCode = 'unavailable' | 'timeout' | 'failed' | 'unknown-service'
+
+/** Why a hook did not do what it was asked. The message is for the log and holds no secret. */
+export class HookError extends Error {
+  readonly hook: string
+  readonly code: HookErrorCode
+
+  constructor(hook: string, code: HookErrorCode, message: string) {
+    super(message)
+    this.name = 'HookError'
+    this.hook = hook
+    this.code = code
+  }
+}
