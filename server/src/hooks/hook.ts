@@ -22,6 +22,15 @@ export interface LivingHook extends Hook {
   stop(): Promise<void>
 }
 
+/** A hook that can also end what began while the door was open. */
+export interface CuttingHook extends Hook {
+  /**
+   * Ends the connections that came in through this opening, also once it is closed. Those that
+   * another opening of the same service admits are left alone: whose they are cannot be told.
+   */
+  cut(opening: Opening): Promise<void>
+}
+
 export type HookErrorCode = 'unavailable' | 'timeout' | 'failed' | 'unknown-service'
 
 /** Why a hook did not do what it was asked. The message is for the log and holds no secret. */
