@@ -1,0 +1,91 @@
+import type { FactorKind, Reason, Verb } from '@oneknock/shared'
+import type { Burn } from './factors.ts'
+import type { Grant } from './grants.ts'
+import type { Outcome } from './knocks.ts'
+
+/**
+ * What the ledger records, and what the daemon's memory is rebuilt from. No code and no key is ever
+ * in one. Times are milliseconds since the Unix epoch, on the line that carries the event.
+ */
+export type Event =
+  | KnockEvent
+  | SeenEvent
+  | FailedEvent
+  | NarrowedEvent
+  | EndedEvent
+  | UnlockedEvent
+  | NoteEvent
+
+/** A knock was judged; or a later packet of it added its other family. One line says it all. */
+export interface KnockEvent {
+  readonly event: 'knock'
+  /** Hexadecimal; what makes a replay one. */
+  readonly tag: string
+  readonly device: string
+  readonly user: string
+  readonly enrolledAt: number
+  readonly sentAt: number
+  readonly knock: string
+  readonly verb: Verb
+  /** The address that the packet came from. */
+  readonly source: string
+  readonly services: readonly string[]
+  readonly factor: FactorKind
+  readonly burnt?: Burn
+  readonly outcome: Outcome
+  /** The grant as it is now; absent if nothing is granted. */
+  readonly grant?: Grant
+  /** Earlier grants that a close ends. */
+  readonly ended?: readonly string[]
+  /** What such grants leave open of services that were not named, as grants of their own. */
+  readonly left?: readonly Grant[]
+}
+
+/** One more packet of a knock that is known: a retransmission or a poll. */
+export interface SeenEvent {
+  readonly event: 'seen'
+  readonly tag: string
+  readonly device: string
+  readonly sentAt: number
+  /** Why the other address that it names was not admitted. */
+  readonly reason?: Reason
+}
+
+/** A hook could not open: the grant is rolled back, and the knock refused. */
+export interface FailedEvent {
+  readonly event: 'failed'
+  readonly grant: string
+  readonly device: string
+  readonly service: string
+  readonly error: string
+}
+
+/** A hook could not open an address that had joined: the grant is what it was before. */
+export interface NarrowedEvent {
+  readonly event: 'narrowed'
+  readonly grant: Grant
+  readonly error: string
+}
+
+/** A grant has ended, and what it opened is closed. */
+export interface EndedEvent {
+  readonly event: 'ended'
+  readonly grant: string
+  readonly user: string
+  readonly why: EndedWhy
+}
+
+export type EndedWhy = 'expired' | 'closed' | 'renewed' | 'failed' | 'administrator' | 'removed'
+
+/** An administrator lifted a user's locks. */
+export interface UnlockedEvent {
+  readonly event: 'unlocked'
+  readonly user: string
+}
+
+/** What changes no memory but belongs into the trail. */
+export interface NoteEvent {
+  readonly event: 'note'
+  readonly what: 'started' | 'stopped' | 'reloaded' | 'guard-lost' | 'guard-restored'
+  readonly detail?: string
+}

@@ -1,0 +1,87 @@
+import { equalBytes, type Factor, matchTotp } from '@oneknock/shared'
+import type { RecoveryCode, TotpFactor, User } from './directory.ts'
+import { hashRecoveryCode } from './recovery.ts'
+
+/** What was used up: a time step of a secret (and all before it), or one recovery code. */
+export type Burn =
+  | { readonly kind: 'totp'; readonly id: string; readonly step: number }
+  | { readonly kind: 'recovery'; readonly id: string }
+
+export type FactorVerdict =
+  | { readonly kind: 'right'; readonly burn: Burn }
+  | { readonly kind: 'wrong' }
+  | { readonly kind: 'used' }
+
+/** What a checkpoint holds of it. */
+export interface BurntRecord {
+  readonly steps: Readonly<Record<string, number>>
+  readonly recovery: readonly string[]
+}
+
+/**
+ * The codes that have been used, by their secret: whichever device, service or listener they came
+ * through (RFC 6238 section 5.2: a code is accepted once).
+ */
+export class Burnt {
+  readonly #steps = new Map<string, number>()
+  readonly #recovery = new Set<string>()
+
+  has(burn: Burn): boolean {
+    return burn.kind === 'totp'
+      ? burn.step <= (this.#steps.get(burn.id) ?? -1)
+      : this.#recovery.has(burn.id)
+  }
+
+  add(burn: Burn): void {
+    if (burn.kind === 'recovery') this.#recovery.add(burn.id)
+    else if (!this.has(burn)) this.#steps.set(burn.id, burn.step)
+  }
+
+  record(): BurntRecord {
+    return { steps: Object.fromEntries(this.#steps), recovery: [...this.#recovery] }
+  }
+
+  restore(record: BurntRecord): void {
+    for (const [id, step] of Object.entries(record.steps)) this.add({ kind: 'totp', id, step })
+    for (const id of record.recovery) this.add({ kind: 'recovery', id })
+  }
+}
+
+/** Whether the factor is this user's, and has not been used. Burns nothing: the caller does. */
+export function checkFactor(
+  user: User,
+  factor: Factor,
+  nowMs: number,
+  burnt: Burnt,
+): FactorVerdict {
+  const burn = matchFactor(user, factor, nowMs)
+  if (!burn) return { kind: 'wrong' }
+  return burnt.has(burn) ? { kind: 'used' } : { kind: 'right', burn }
+}
+
+function matchFactor(user: User, { kind, code }: Factor, nowMs: number): Burn | undefined {
+  switch (kind) {
+    case 'totp':
+      return user.totp && matchTotpFactor(user.totp, code, nowMs)
+    case 'recovery':
+      return matchRecovery(user.recovery, code)
+    case 'yubikey':
+    case 'none':
+      return undefined
+  }
+}
+
+function matchTotpFactor(totp: TotpFactor, code: string, nowMs: number): Burn | undefined {
+  const step = matchTotp(totp.secret, code, nowMs)
+  return step === undefined ? undefined : { kind: 'totp', id: totp.id, step }
+}
+
+/** Every code is hashed and compared, whichever matches. */
+function matchRecovery(codes: readonly RecoveryCode[], given: string): Burn | undefined {
+  let found: RecoveryCode | undefined
+  for (const code of codes) {
+    const hash = hashRecoveryCode(code.salt, given)
+    if (equalBytes(hash, 0, code.hash, 0, hash.length)) found = code
+  }
+  return found && { kind: 'recovery', id: found.id }
+}

@@ -1,0 +1,135 @@
+import { containsNetwork, type Network } from '@oneknock/shared'
+import type { Clock } from './clock.ts'
+
+/** What stands where a grant's id would, if there is no grant. */
+export const NO_GRANT = '0000000000000000'
+
+/** A user's access to services from an address (of each family, one) until a time. As in the ledger. */
+export interface Grant {
+  /** 16 hexadecimal digits. */
+  readonly id: string
+  readonly user: string
+  /** `user/label`. */
+  readonly device: string
+  readonly services: readonly string[]
+  readonly networks: readonly Network[]
+  /** The sent_at of the packet that opened it: a close ends only what was opened earlier. */
+  readonly sentAt: number
+  /** Milliseconds since the Unix epoch. */
+  readonly until: number
+}
+
+interface Held {
+  readonly grant: Grant
+  /** On the clock that never steps. */
+  readonly deadline: number
+}
+
+/**
+ * The grants that live, each until the earlier of a wall-clock and a monotonic deadline; and those
+ * that have ended while their hooks are still closing, which a crash must not forget.
+ */
+export class Grants {
+  readonly #clock: Clock
+  readonly #held = new Map<string, Held>()
+  readonly #ending = new Map<string, Grant>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  get size(): number {
+    return this.#held.size
+  }
+
+  list(): Grant[] {
+    return [...this.#held.values()].map(({ grant }) => grant)
+  }
+
+  /** Ended, not yet closed. */
+  ending(): Grant[] {
+    return [...this.#ending.values()]
+  }
+
+  get(id: string): Grant | undefined {
+    return this.#held.get(id)?.grant
+  }
+
+  /** Takes in a new grant, or a known one that has changed. Its time never grows by being put anew. */
+  put(grant: Grant): void {
+    const left = this.#clock.monotonic() + grant.until - this.#clock.now()
+    const before = this.#held.get(grant.id)
+    const deadline = before?.grant.until === grant.until ? Math.min(before.deadline, left) : left
+    this.#held.set(grant.id, { grant, deadline })
+  }
+
+  /** It gives access no more; what it opened is to be closed. */
+  end(id: string): Grant | undefined {
+    const grant = this.get(id)
+    if (!grant) return undefined
+    this.#held.delete(id)
+    this.#ending.set(id, grant)
+    return grant
+  }
+
+  /** What it opened is closed: nothing is left to remember. */
+  remove(id: string): void {
+    this.#held.delete(id)
+    this.#ending.delete(id)
+  }
+
+  restoreEnding(grant: Grant): void {
+    this.#ending.set(grant.id, grant)
+  }
+
+  /** Those whose time is up by either clock. */
+  expired(): Grant[] {
+    const now = this.#clock.now()
+    const monotonic = this.#clock.monotonic()
+    return [...this.#held.values()]
+      .filter(({ grant, deadline }) => grant.until <= now || deadline <= monotonic)
+      .map(({ grant }) => grant)
+  }
+
+  /** Milliseconds until the next one ends; `Infinity` if there is none. */
+  nextEnd(): number {
+    const now = this.#clock.now()
+    const monotonic = this.#clock.monotonic()
+    let next = Number.POSITIVE_INFINITY
+    for (const { grant, deadline } of this.#held.values()) {
+      next = Math.min(next, grant.until - now, deadline - monotonic)
+    }
+    return next
+  }
+
+  /** The grants of the same device that this one makes superfluous: it covers them, and for longer. */
+  supersededBy(grant: Grant): Grant[] {
+    return this.list().filter(
+      old =>
+        old.id !== grant.id &&
+        old.device === grant.device &&
+        old.until <= grant.until &&
+        old.services.every(service => grant.services.includes(service)) &&
+        old.networks.every(inner => grant.networks.some(outer => containsNetwork(outer, inner))),
+    )
+  }
+
+  /** What a close by this device, sent then, does to its earlier grants. No names = all services. */
+  closing(device: string, services: readonly string[], sentAt: number): Closing[] {
+    return this.list()
+      .filter(grant => grant.device === device && grant.sentAt < sentAt)
+      .map(grant => {
+        const closed = grant.services.filter(name => !services.length || services.includes(name))
+        return { grant, closed, left: grant.services.filter(name => !closed.includes(name)) }
+      })
+      .filter(({ closed }) => closed.length > 0)
+  }
+}
+
+export interface Closing {
+  readonly grant: Grant
+  /** The names of the services that are closed. */
+  readonly closed: readonly string[]
+  /** The names of those that stay open. */
+  readonly left: readonly string[]
+}

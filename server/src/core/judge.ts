@@ -1,0 +1,175 @@
+import {
+  type Address,
+  DETAIL_MAX,
+  type Knock,
+  maskNetwork,
+  type Network,
+  type Reason,
+  toHex,
+} from '@oneknock/shared'
+import type { Device, Directory, User } from './directory.ts'
+import type { KnockEvent } from './events.ts'
+import { checkFactor, type FactorVerdict } from './factors.ts'
+import { type Grant, NO_GRANT } from './grants.ts'
+import type { Outcome } from './knocks.ts'
+import { decide, type Host, needsFactor, type Permit } from './policy.ts'
+import type { State } from './state.ts'
+
+/** An invitation that nobody took up for this long is dead: whoever finds it later finds nothing. */
+export const TAKE_UP_MS = 24 * 3600_000
+
+/** All that a judgement depends on. */
+export interface Circumstances {
+  readonly directory: Directory
+  readonly host: Host
+  readonly state: State
+  readonly now: number
+  /** 16 random hexadecimal digits. */
+  readonly newGrantId: () => string
+}
+
+/** A packet that passed steps 1 to 6. */
+export interface Heard {
+  readonly device: Device
+  readonly knock: Knock
+  readonly tag: Uint8Array
+  readonly source: Address
+}
+
+/** Steps 8 and 9: what this knock leads to, as the one line that the ledger will hold. Changes nothing. */
+export function judge(heard: Heard, circumstances: Circumstances): KnockEvent {
+  const { device, knock } = heard
+  const { directory } = circumstances
+  const user = directory.users.get(device.user)
+  if (!user) return refused(heard, 'locked', '')
+  const lock = lockOf(user, device, circumstances)
+  if (lock !== undefined) return refused(heard, 'locked', lock)
+  if (knock.verb === 'close') return closed(heard, circumstances)
+
+  const factor = factorOf(user, heard, circumstances)
+  switch (factor?.kind) {
+    case 'wrong':
+      return refused(heard, 'wrong-factor', '')
+    case 'used':
+      return refused(heard, 'factor-used', '')
+  }
+  const burnt = factor && { burnt: factor.burn }
+  const decision = decide(directory, user, knock, heard.source, circumstances.host)
+  return decision.kind === 'denial'
+    ? { ...refused(heard, decision.reason, decision.detail), ...burnt }
+    : { ...opened(heard, decision, circumstances), ...burnt }
+}
+
+/** The line of a packet that adds an address of the other family to its knock's grant. */
+export function join(heard: Heard, grant: Grant, circumstances: Circumstances): KnockEvent {
+  const { directory, host, now } = circumstances
+  const user = directory.users.get(heard.device.user)
+  if (!user || user.locked) return refused(heard, 'locked', '')
+  const decision = decide(directory, user, heard.knock, heard.source, host)
+  if (decision.kind === 'denial') return refused(heard, decision.reason, decision.detail)
+  const joined = { ...grant, networks: [...grant.networks, decision.network] }
+  const lifetime = Math.max(0, Math.round((grant.until - now) / 1000))
+  return { ...line(heard, outcomeOf(joined, decision.network, lifetime)), grant: joined }
+}
+
+/** Why this device may not try at all, in a few words for its owner; `undefined` if it may. */
+function lockOf(user: User, device: Device, { state, now }: Circumstances): string | undefined {
+  if (user.locked) return 'by the administrator'
+  if (!state.isTaken(device) && now - device.enrolledAt > TAKE_UP_MS) return 'invitation too old'
+  const until = state.lockout.lockedUntil(device.id, user.name, now)
+  return until > 0 ? `until ${new Date(until).toISOString().slice(0, 16)}Z` : undefined
+}
+
+/** `undefined` if none is needed. A missing code is wrong, but is nobody's guess. */
+function factorOf(
+  user: User,
+  { knock }: Heard,
+  { directory, state, now }: Circumstances,
+): FactorVerdict | undefined {
+  if (!needsFactor(directory, user, knock.services)) return undefined
+  return checkFactor(user, knock.factor, now, state.burnt)
+}
+
+function opened(heard: Heard, permit: Permit, { now, newGrantId }: Circumstances): KnockEvent {
+  const grant: Grant = {
+    id: newGrantId(),
+    user: heard.device.user,
+    device: heard.device.id,
+    services: permit.services.map(({ name }) => name),
+    networks: [permit.network],
+    sentAt: heard.knock.sentAt,
+    until: now + permit.lifetime * 1000,
+  }
+  return { ...line(heard, outcomeOf(grant, permit.network, permit.lifetime)), grant }
+}
+
+function closed(heard: Heard, { state, newGrantId }: Circumstances): KnockEvent {
+  const { device, knock } = heard
+  const closings = state.grants.closing(device.id, knock.services, knock.sentAt)
+  const first = closings[0]?.grant
+  return {
+    ...line(heard, {
+      status: 'closed',
+      reason: 'none',
+      network: first?.networks[0] ?? sourceOf(heard),
+      lifetime: 0,
+      grant: first?.id ?? NO_GRANT,
+      detail: listed([...new Set(closings.flatMap(closing => closing.closed))]),
+    }),
+    ended: closings.map(({ grant }) => grant.id),
+    left: closings
+      .filter(({ left }) => left.length > 0)
+      .map(({ grant, left }) => ({ ...grant, id: newGrantId(), services: left })),
+  }
+}
+
+function refused(heard: Heard, reason: Reason, detail: string): KnockEvent {
+  return line(heard, {
+    status: 'refused',
+    reason,
+    network: sourceOf(heard),
+    lifetime: 0,
+    grant: NO_GRANT,
+    detail: detail.slice(0, DETAIL_MAX),
+  })
+}
+
+function line({ device, knock, tag, source }: Heard, outcome: Outcome): KnockEvent {
+  return {
+    event: 'knock',
+    tag: toHex(tag),
+    device: device.id,
+    user: device.user,
+    enrolledAt: device.enrolledAt,
+    sentAt: knock.sentAt,
+    knock: knock.knockId,
+    verb: knock.verb,
+    source,
+    services: knock.services,
+    factor: knock.factor.kind,
+    outcome,
+  }
+}
+
+const outcomeOf = (grant: Grant, network: Network, lifetime: number): Outcome => ({
+  status: 'opened',
+  reason: 'none',
+  network,
+  lifetime,
+  grant: grant.id,
+  detail: listed(grant.services),
+})
+
+/** What a refusal says of the address: the one that the server saw. */
+const sourceOf = ({ source }: Heard): Network => maskNetwork(source, 128)
+
+/** As many whole names as the reply has room for, and how many more there are. */
+function listed(names: readonly string[]): string {
+  let shown = names.length
+  const text = () => {
+    const rest = names.length - shown
+    return [...names.slice(0, shown), ...(rest > 0 ? [`+${rest}`] : [])].join(' ')
+  }
+  while (text().length > DETAIL_MAX) shown--
+  return text()
+}

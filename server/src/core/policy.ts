@@ -1,0 +1,126 @@
+import {
+  type Address,
+  ANY,
+  ANY_IPV4,
+  contains,
+  familyOf,
+  type Knock,
+  maskNetwork,
+  type Network,
+  type Reason,
+  scopeOf,
+} from '@oneknock/shared'
+import type { Directory, Service, User } from './directory.ts'
+
+/** What policy must know of the machine. */
+export interface Host {
+  /** One of the host's own addresses, or its gateways'. */
+  isOwn(address: Address): boolean
+  /** Whether knocks are listened for on loopback, so that loopback may be admitted. */
+  readonly listensOnLoopback: boolean
+}
+
+export interface Permit {
+  readonly kind: 'permit'
+  readonly services: readonly Service[]
+  readonly network: Network
+  /** Seconds. */
+  readonly lifetime: number
+}
+
+export interface Denial {
+  readonly kind: 'denial'
+  readonly reason: Extract<Reason, 'service' | 'address' | 'schedule'>
+  /** Which service, or empty. */
+  readonly detail: string
+}
+
+export type Decision = Permit | Denial
+
+const denial = (reason: Denial['reason'], detail = ''): Denial => ({
+  kind: 'denial',
+  reason,
+  detail,
+})
+
+/** Step 9: what this user gets of what this knock asks. */
+export function decide(
+  directory: Directory,
+  user: User,
+  knock: Knock,
+  source: Address,
+  host: Host,
+): Decision {
+  const services = servicesAsked(directory, user, knock.services)
+  if (!Array.isArray(services)) return services
+  const network = networkAsked(user, services, knock, source, host)
+  if (!('address' in network)) return network
+  const lifetimes = services.map(service =>
+    Math.min(knock.lifetime || service.lifetime, service.maxLifetime),
+  )
+  return { kind: 'permit', services, network, lifetime: Math.min(...lifetimes) }
+}
+
+/** Whether a knock for these services must carry a code: always, unless every one says otherwise. */
+export function needsFactor(directory: Directory, user: User, names: readonly string[]): boolean {
+  const services = servicesAsked(directory, user, names)
+  return !Array.isArray(services) || services.some(service => service.factor === 'required')
+}
+
+function servicesAsked(
+  { services }: Directory,
+  user: User,
+  names: readonly string[],
+): Service[] | Denial {
+  const asked = names.length > 0 ? [...new Set(names)] : user.services
+  const found: Service[] = []
+  for (const name of asked) {
+    const service = user.services.includes(name) ? services.get(name) : undefined
+    if (!service) return denial('service', name)
+    found.push(service)
+  }
+  return found.length > 0 ? found : denial('service')
+}
+
+function networkAsked(
+  user: User,
+  services: readonly Service[],
+  knock: Knock,
+  source: Address,
+  host: Host,
+): Network | Denial {
+  const explicit = knock.address !== ANY && knock.address !== ANY_IPV4
+  if (knock.address === ANY_IPV4 && familyOf(source) !== 4) return denial('address')
+  const address = explicit ? knock.address : source
+  const family = familyOf(address)
+  // Only now is the family known, so only now whether the length leaves its mapped bits alone.
+  if (family === 4 && knock.prefix < 96) return denial('address')
+
+  const network = maskNetwork(address, knock.prefix)
+  const foreign = explicit && family === familyOf(source) && !contains(network, source)
+  if (foreign && !user.otherAddress) return denial('address')
+  if (!mayBeAdmitted(address, host)) return denial('address')
+  for (const service of services) {
+    const shortest = family === 4 ? service.maxPrefix.ipv4 : service.maxPrefix.ipv6
+    const refused =
+      network.prefix < shortest ||
+      (service.requireAddress && !explicit) ||
+      (!service.behindProxy && host.isOwn(address) && scopeOf(address) !== 'loopback')
+    if (refused) return denial('address', service.name)
+  }
+  return network
+}
+
+function mayBeAdmitted(address: Address, host: Host): boolean {
+  switch (scopeOf(address)) {
+    case 'global':
+    case 'private':
+      return true
+    case 'loopback':
+      return host.listensOnLoopback
+    case 'unspecified':
+    case 'multicast':
+    case 'link-local':
+      return false
+  }
+}

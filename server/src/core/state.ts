@@ -1,0 +1,130 @@
+import { fromHex } from '@oneknock/shared'
+import type { Clock } from './clock.ts'
+import type { Device } from './directory.ts'
+import type { Event, FailedEvent, KnockEvent } from './events.ts'
+import { Burnt, type BurntRecord } from './factors.ts'
+import { type Grant, Grants, NO_GRANT } from './grants.ts'
+import { Knocks, type KnocksRecord } from './knocks.ts'
+import { Lockout, type LockoutRecord } from './lockout.ts'
+import { ReplayMemory, type ReplayRecord } from './replay.ts'
+
+/** The daemon's memory in one value: what opens every ledger file. */
+export interface Checkpoint {
+  readonly replay: ReplayRecord
+  readonly burnt: BurntRecord
+  readonly lockout: LockoutRecord
+  readonly knocks: KnocksRecord
+  readonly grants: readonly Grant[]
+  readonly ending: readonly Grant[]
+  readonly taken: readonly string[]
+}
+
+/** How a device's enrolment is told from an earlier one of the same name. */
+const enrolmentOf = (device: string, enrolledAt: number): string => `${device}@${enrolledAt}`
+
+/**
+ * All that the daemon remembers. It changes only by events, the same way when they happen and when
+ * they are read back, so what is rebuilt after a crash is what was there.
+ */
+export class State {
+  readonly replay: ReplayMemory
+  readonly burnt = new Burnt()
+  readonly lockout = new Lockout()
+  readonly knocks = new Knocks()
+  readonly grants: Grants
+  /** Enrolments that somebody took up by knocking. */
+  readonly #taken = new Set<string>()
+
+  constructor(clock: Clock, freshnessMs: number) {
+    this.replay = new ReplayMemory(freshnessMs)
+    this.grants = new Grants(clock)
+  }
+
+  isTaken(device: Device): boolean {
+    return this.#taken.has(enrolmentOf(device.id, device.enrolledAt))
+  }
+
+  apply(event: Event, at: number): void {
+    switch (event.event) {
+      case 'knock':
+        this.#knock(event, at)
+        break
+      case 'seen':
+        this.replay.add(fromHex(event.tag)!, event.device, event.sentAt)
+        break
+      case 'failed':
+        this.#failed(event)
+        break
+      case 'narrowed':
+        if (this.grants.get(event.grant.id)) this.grants.put(event.grant)
+        break
+      case 'ended':
+        this.grants.remove(event.grant)
+        break
+      case 'unlocked':
+        this.lockout.unlock(event.user)
+        break
+      case 'note':
+        break
+    }
+  }
+
+  /** Drops what time has made useless. */
+  forget(nowMs: number): void {
+    this.replay.forget(nowMs)
+    this.knocks.forget(nowMs)
+  }
+
+  checkpoint(): Checkpoint {
+    return {
+      replay: this.replay.record(),
+      burnt: this.burnt.record(),
+      lockout: this.lockout.record(),
+      knocks: this.knocks.record(),
+      grants: this.grants.list(),
+      ending: this.grants.ending(),
+      taken: [...this.#taken],
+    }
+  }
+
+  restore(checkpoint: Checkpoint): void {
+    this.replay.restore(checkpoint.replay)
+    this.burnt.restore(checkpoint.burnt)
+    this.lockout.restore(checkpoint.lockout)
+    this.knocks.restore(checkpoint.knocks)
+    for (const grant of checkpoint.grants) this.grants.put(grant)
+    for (const grant of checkpoint.ending) this.grants.restoreEnding(grant)
+    for (const enrolment of checkpoint.taken) this.#taken.add(enrolment)
+  }
+
+  #knock(event: KnockEvent, at: number): void {
+    const { device, outcome, burnt, grant } = event
+    this.replay.add(fromHex(event.tag)!, device, event.sentAt)
+    if (burnt) {
+      this.burnt.add(burnt)
+      this.lockout.right(device)
+    }
+    // A packet without a code is nobody's guess.
+    if (outcome.reason === 'wrong-factor' && event.factor !== 'none') {
+      this.lockout.wrong(device, event.user, at)
+    }
+    if (burnt || outcome.status !== 'refused')
+      this.#taken.add(enrolmentOf(device, event.enrolledAt))
+    for (const id of event.ended ?? []) this.grants.end(id)
+    for (const left of event.left ?? []) this.grants.put(left)
+    if (grant) this.grants.put(grant)
+    this.knocks.put(device, event.knock, outcome, at)
+  }
+
+  #failed({ grant, device, service }: FailedEvent): void {
+    this.grants.end(grant)
+    this.knocks.amend(device, grant, before => ({
+      ...before,
+      status: 'refused',
+      reason: 'hook-failed',
+      lifetime: 0,
+      grant: NO_GRANT,
+      detail: service,
+    }))
+  }
+}
