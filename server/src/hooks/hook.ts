@@ -31,6 +31,9 @@ export interface CuttingHook extends Hook {
   cut(opening: Opening): Promise<void>
 }
 
+/** What a hook has to say besides its errors: one line for the daemon's log, and its fields. */
+export type HookLog = (fields: Readonly<Record<string, string | number>>, line: string) => void
+
 export type HookErrorCode = 'unavailable' | 'timeout' | 'failed' | 'unknown-service'
 
 /** Why a hook did not do what it was asked. The message is for the log and holds no secret. */
