@@ -1,0 +1,134 @@
+import { hostname } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import {
+  fail,
+  isName,
+  NAME_RULE,
+  type Network,
+  ok,
+  parseAddress,
+  type Result,
+} from '@oneknock/shared'
+import * as v from 'valibot'
+import type { ConfigError, Path, Problem } from './config/error.ts'
+import { readTrusted, type TrustedFile } from './config/files.ts'
+import { checkRules } from './config/rules.ts'
+import * as schema from './config/schema.ts'
+import { problemsOf } from './config/tables.ts'
+import { isTable, locate, parseToml, type Table } from './config/toml.ts'
+import type { Endpoint, Service } from './core/directory.ts'
+
+export { type ConfigError, type ConfigErrorCode, formatConfigError } from './config/error.ts'
+export type { Backend } from './config/schema.ts'
+
+/** The configuration file, understood. Immutable; a reload makes a new one. */
+export interface Config {
+  /** Absolute, like every path here. */
+  readonly file: string
+  readonly listen: readonly Endpoint[]
+  /** Where clients send their packets, as invitations say it. */
+  readonly public: Endpoint
+  /** The folder of the ledger. */
+  readonly state: string
+  /** One file for each user: `users/` beside the configuration. */
+  readonly usersFolder: string
+  /** What invitations and authenticators call this server. */
+  readonly name: string
+  /** Milliseconds that a packet's clock may be off either way. */
+  readonly freshness: number
+  readonly firewall: Firewall
+  readonly services: ReadonlyMap<string, Service>
+}
+
+export interface Firewall {
+  readonly backend: schema.Backend
+  /** Never locked out. */
+  readonly allow: readonly Network[]
+}
+
+export const DEFAULT_CONFIG_FILE = '/etc/oneknock/oneknockd.toml'
+
+/** A hundred services with every key fill a tenth of it. */
+const CONFIG_FILE: TrustedFile = { secrecy: 'unwritable', most: 1_048_576 }
+
+/** Every error at once, each with its place; nothing but reading happens. */
+export async function loadConfig(path: string): Promise<Result<Config, ConfigError[]>> {
+  const file = resolve(path)
+  const text = readTrusted(file, CONFIG_FILE)
+  if (text.ok) return parseConfig(file, text.value)
+  if (text.error.code !== 'absent') return fail([text.error])
+  return fail([{ ...text.error, message: `does not exist; run: ${initCommand(file)}` }])
+}
+
+/** `users/` lies beside the configuration file, whatever stands in it. */
+export const usersFolderOf = (file: string): string => join(dirname(resolve(file)), 'users')
+
+export async function parseConfig(
+  file: string,
+  text: string,
+): Promise<Result<Config, ConfigError[]>> {
+  const toml = parseToml(file, text)
+  if (!toml.ok) return fail([toml.error])
+  if (Object.keys(toml.value).length === 0) {
+    const message = `holds no settings; remove it, then run: ${initCommand(file)}`
+    return fail([{ code: 'empty', file, message }])
+  }
+  const problems: Problem[] = []
+  const config = read(file, toml.value, problems)
+  return config && problems.length === 0 ? ok(config) : fail(await locate(file, text, problems))
+}
+
+/** Reads part by part, so that an error in one hides none in another. */
+function read(file: string, table: Table, problems: Problem[]): Config | undefined {
+  const part = <S extends v.GenericSchema>(of: S, value: unknown, path: Path) => {
+    const result = v.safeParse(of, value)
+    if (result.success) return result.output as v.InferOutput<S>
+    const found = problemsOf(result.issues)
+    problems.push(...found.map(problem => ({ ...problem, path: [...path, ...problem.path] })))
+    return undefined
+  }
+  const root = part(schema.rootSchema, table, [])
+  const firewall = part(schema.firewallSchema, table.firewall ?? {}, ['firewall'])
+  const services = new Map<string, Service>()
+  for (const [name, value] of servicesOf(table, problems)) {
+    const settings = part(schema.serviceSchema, value, ['services', name])
+    if (settings) services.set(name, { name, ...settings })
+  }
+  problems.push(...checkRules({ listen: root?.listen, firewall, services: [...services.values()] }))
+  if (!root || !firewall) return undefined
+  return {
+    file,
+    listen: root.listen,
+    public: root.public,
+    state: resolve(dirname(file), root.state),
+    usersFolder: usersFolderOf(file),
+    name: root.name ?? defaultName(root.public.host, hostname()),
+    freshness: root.freshness,
+    firewall,
+    services,
+  }
+}
+
+function servicesOf(table: Table, problems: Problem[]): [string, unknown][] {
+  const { services = {} } = table
+  const entries = isTable(services) ? Object.entries(services) : []
+  if (entries.length === 0) {
+    const message = 'there are none, so no door; write one, such as [services.ssh]'
+    problems.push({ code: 'missing', path: ['services'], message })
+  }
+  for (const [name] of entries) {
+    if (isName(name)) continue
+    problems.push({ code: 'value', path: ['services', name], message: NAME_RULE })
+  }
+  return entries
+}
+
+/** The first label of what clients dial, or of the host's own name if they dial an address. */
+export function defaultName(publicHost: string, host: string): string {
+  const labels = parseAddress(publicHost) ? [host] : [publicHost, host]
+  const names = labels.map(label => label.split('.', 1)[0]!.toLowerCase())
+  return names.find(isName) ?? 'oneknock'
+}
+
+const initCommand = (file: string): string =>
+  file === DEFAULT_CONFIG_FILE ? 'oneknockd init' : `oneknockd init --config ${file}`

@@ -1,0 +1,124 @@
+import { formatNetwork, type Network } from '@oneknock/shared'
+import type { Endpoint, Service } from '../core/directory.ts'
+import type { Path, Problem } from './error.ts'
+import { endpointsClash, formatEndpoint, formatPort } from './places.ts'
+import type { Backend } from './schema.ts'
+
+/** What was readable of a configuration; rules that need a part that was not are skipped. */
+export interface Parts {
+  readonly listen: readonly Endpoint[] | undefined
+  readonly firewall: { readonly backend: Backend; readonly allow: readonly Network[] } | undefined
+  readonly services: readonly Service[]
+}
+
+/** What is wrong although each value alone is right. */
+export function checkRules({ listen = [], firewall, services }: Parts): Problem[] {
+  return [
+    ...clashing(listen),
+    ...(firewall ? backendRules(firewall.backend) : []),
+    ...(firewall ? firewall.allow.flatMap(allowRules) : []),
+    ...services.flatMap(service => [
+      ...(firewall ? openingRules(service, firewall.backend) : []),
+      ...lifetimeRules(service),
+      ...destinationRules(service),
+      ...loopRules(service),
+    ]),
+    ...guardedTwice(services, listen),
+    ...gatesClash(services),
+  ]
+}
+
+const conflict = (path: Path, message: string): Problem => ({ code: 'conflict', path, message })
+
+function clashing(listen: readonly Endpoint[]): Problem[] {
+  return listen.flatMap((endpoint, index) => {
+    const other = listen.slice(0, index).find(before => endpointsClash(before, endpoint))
+    if (!other) return []
+    const texts = `${formatEndpoint(endpoint)} and ${formatEndpoint(other)}`
+    return [conflict(['listen', index], `${texts} are the same socket; leave one of them out`)]
+  })
+}
+
+const backendRules = (backend: Backend): Problem[] =>
+  backend === 'ipset'
+    ? [conflict(['firewall', 'backend'], 'ipset is not built yet; write "nftables" or "gate"')]
+    : []
+
+/** An allowed network passes every door, so one that holds everybody leaves none. */
+function allowRules(network: Network, index: number): Problem[] {
+  const length = formatNetwork(network).split('/')[1]
+  if (length !== '0') return []
+  const text = formatNetwork(network)
+  return [
+    conflict(['firewall', 'allow', index], `${text} is everybody, so nothing would be closed`),
+  ]
+}
+
+const guardsPorts = (backend: Backend): boolean => backend === 'nftables' || backend === 'ipset'
+
+/** Every service must have something that opens it, and every port something that closes it. */
+function openingRules({ name, ports, gate, exec }: Service, backend: Backend): Problem[] {
+  const at: Path = ['services', name]
+  if (ports.length > 0 && !exec && !guardsPorts(backend)) {
+    return [
+      conflict(
+        [...at, 'ports'],
+        `nothing guards these with firewall.backend = "${backend}"; write backend = "nftables" there, or gate = { listen = …, forward = … } here instead of ports`,
+      ),
+    ]
+  }
+  if (ports.length > 0 || gate || exec) return []
+  const remedy = {
+    nftables: 'write ports = ["tcp/22"]',
+    ipset: 'write ports = ["tcp/22"]',
+    gate: 'write gate = { listen = "0.0.0.0:8443", forward = "127.0.0.1:443" }',
+    exec: 'write exec = { open = ["/path/to/program"] }',
+    none: 'write gate = { listen = "0.0.0.0:8443", forward = "127.0.0.1:443" }',
+  }[backend]
+  return [conflict(at, `this service has nothing to open; ${remedy}`)]
+}
+
+function lifetimeRules({ name, lifetime, maxLifetime }: Service): Problem[] {
+  if (maxLifetime >= lifetime) return []
+  const message =
+    'less than lifetime, which everybody gets who asks for nothing; make it at least that'
+  return [conflict(['services', name, 'max_lifetime'], message)]
+}
+
+function destinationRules({ name, ports, destination }: Service): Problem[] {
+  if (destination.length === 0 || ports.length > 0) return []
+  const message =
+    'says whose ports are guarded, but there are none; write ports = ["tcp/22"] as well'
+  return [conflict(['services', name, 'destination'], message)]
+}
+
+function loopRules({ name, gate }: Service): Problem[] {
+  if (!gate || !endpointsClash(gate.listen, gate.forward)) return []
+  const message = 'is where this gate itself listens; write where the service listens'
+  return [conflict(['services', name, 'gate', 'forward'], message)]
+}
+
+/** A port belongs to one service: which one would a grant for it be for? */
+function guardedTwice(services: readonly Service[], listen: readonly Endpoint[]): Problem[] {
+  const owners = new Map(listen.map(({ port }) => [`udp/${port}`, 'the knocks themselves']))
+  return services.flatMap(({ name, ports }) =>
+    ports.flatMap((port, index) => {
+      const text = formatPort(port)
+      const owner = owners.get(text)
+      owners.set(text, owner ?? `services.${name}`)
+      if (!owner) return []
+      const message = `${text} belongs to ${owner} already; leave it out here`
+      return [conflict(['services', name, 'ports', index], message)]
+    }),
+  )
+}
+
+function gatesClash(services: readonly Service[]): Problem[] {
+  const gates = services.flatMap(({ name, gate }) => (gate ? [{ name, listen: gate.listen }] : []))
+  return gates.flatMap(({ name, listen }, index) => {
+    const other = gates.slice(0, index).find(before => endpointsClash(before.listen, listen))
+    if (!other) return []
+    const message = `services.${other.name} listens at ${formatEndpoint(other.listen)} already; take another port`
+    return [conflict(['services', name, 'gate', 'listen'], message)]
+  })
+}

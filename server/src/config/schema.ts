@@ -1,0 +1,121 @@
+import { DEFAULT_PORT, wirePrefix } from '@oneknock/shared'
+import * as v from 'valibot'
+import type { ExecSettings, GateSettings, Service } from '../core/directory.ts'
+import { parseEndpoint } from './places.ts'
+import { parsed, table } from './tables.ts'
+import * as value from './values.ts'
+
+export const BACKENDS = ['nftables', 'ipset', 'gate', 'exec', 'none'] as const
+export type Backend = (typeof BACKENDS)[number]
+
+export const DEFAULT_STATE_FOLDER = '/var/lib/oneknock'
+
+const SECOND = 1_000
+const MINUTE = 60 * SECOND
+const DAY = 24 * 60 * MINUTE
+
+/** Node's timers and ipset's timeouts both end at 2^31 milliseconds, between the 24th and 25th day. */
+const LIFETIME_MAX = 24 * DAY
+/** Below this the network's own delays and a phone's clock already refuse good knocks. */
+const FRESHNESS_MIN = 5 * SECOND
+/** The hint table holds every minute of the window twice over, for each device. */
+const FRESHNESS_MAX = 10 * MINUTE
+/** A knock waits for its commands, and clients wait seconds for a reply. */
+const EXEC_MAX = 5 * MINUTE
+/** Wider than these is not one person's network, whatever their phone does. */
+const WIDEST_PREFIX = { ipv4: 16, ipv6: 32 } as const
+
+const endpointOfClients = parsed(
+  text => parseEndpoint(text, DEFAULT_PORT),
+  'write the host and port that clients send their packets to, such as "gate.example.com:62201"',
+)
+
+/** Everything but the tables below it, which are read one by one so that each says its errors. */
+export const rootSchema = table({
+  listen: v.pipe(
+    v.optional(value.listens, [`[::]:${DEFAULT_PORT}`]),
+    v.minLength(1, `write at least one address, such as ["[::]:${DEFAULT_PORT}"]`),
+  ),
+  public: endpointOfClients,
+  state: v.pipe(
+    v.optional(v.string('write the path of a folder'), DEFAULT_STATE_FOLDER),
+    v.check(path => path !== '' && !path.includes('\0'), 'write the path of a folder'),
+  ),
+  name: v.optional(value.name),
+  freshness: v.optional(value.duration(FRESHNESS_MIN, FRESHNESS_MAX), '120s'),
+  firewall: v.unknown(),
+  services: v.unknown(),
+})
+
+export const firewallSchema = table({
+  backend: v.optional(v.picklist(BACKENDS, `write one of ${BACKENDS.join(', ')}`), 'none'),
+  allow: v.optional(value.networks, []),
+})
+
+const gateSchema = v.pipe(
+  table({
+    listen: value.listen,
+    forward: value.endpoint,
+    proxy_protocol: v.optional(v.literal(2, 'write 2, the only version there is, or leave it out')),
+  }),
+  v.transform(
+    (raw): GateSettings => ({
+      listen: raw.listen,
+      forward: raw.forward,
+      proxyProtocol: raw.proxy_protocol !== undefined,
+    }),
+  ),
+)
+
+const execSchema = v.pipe(
+  table({
+    open: v.pipe(value.command, v.minLength(1, 'write the command that opens')),
+    close: v.optional(value.command, []),
+    time_limit: v.optional(value.duration(SECOND, EXEC_MAX), '10s'),
+  }),
+  v.transform(
+    (raw): ExecSettings => ({ open: raw.open, close: raw.close, timeLimit: raw.time_limit }),
+  ),
+)
+
+const lifetime = value.duration(SECOND, LIFETIME_MAX)
+
+export const serviceSchema = v.pipe(
+  table({
+    ports: v.optional(value.ports, []),
+    lifetime: v.optional(lifetime, '30s'),
+    max_lifetime: v.optional(lifetime),
+    max_prefix: v.optional(
+      table({
+        ipv4: v.optional(value.prefix(WIDEST_PREFIX.ipv4, 32), 32),
+        ipv6: v.optional(value.prefix(WIDEST_PREFIX.ipv6, 128), 128),
+      }),
+      {},
+    ),
+    factor: v.optional(v.picklist(['required', 'none'], 'write "required" or "none"'), 'required'),
+    require_address: v.optional(value.flag, false),
+    behind_proxy: v.optional(value.flag, false),
+    on_expiry: v.optional(v.picklist(['keep', 'cut'], 'write "keep" or "cut"'), 'keep'),
+    destination: v.optional(value.networks, []),
+    gate: v.optional(gateSchema),
+    exec: v.optional(execSchema),
+  }),
+  v.transform(
+    (raw): Omit<Service, 'name'> => ({
+      ports: raw.ports,
+      lifetime: raw.lifetime / SECOND,
+      maxLifetime: (raw.max_lifetime ?? raw.lifetime) / SECOND,
+      maxPrefix: {
+        ipv4: wirePrefix(4, raw.max_prefix.ipv4),
+        ipv6: wirePrefix(6, raw.max_prefix.ipv6),
+      },
+      factor: raw.factor,
+      requireAddress: raw.require_address,
+      behindProxy: raw.behind_proxy,
+      onExpiry: raw.on_expiry,
+      destination: raw.destination,
+      gate: raw.gate,
+      exec: raw.exec,
+    }),
+  ),
+)

@@ -1,0 +1,68 @@
+import { isName, NAME_RULE, parseNetwork } from '@oneknock/shared'
+import * as v from 'valibot'
+import { formatDuration, parseDuration } from './duration.ts'
+import { parseEndpoint, parseListen, parsePort } from './places.ts'
+import { list, parsed } from './tables.ts'
+
+/** The kinds of value that configuration and user files hold. Each message says what would be right. */
+
+export const flag = v.boolean('write true or false')
+
+export const name = parsed(text => (isName(text) ? text : undefined), NAME_RULE)
+
+export const port = parsed(parsePort, 'write a protocol and a port, such as "tcp/22" or "udp/53"')
+
+export const ports = list(port, 'write a list of ports, such as ["tcp/22"]')
+
+const NETWORK = 'an address or network, such as "192.0.2.7" or "10.0.0.0/8"'
+const network = parsed(parseNetwork, `write ${NETWORK}`)
+
+export const networks = list(network, `write a list, each ${NETWORK}`)
+
+const LISTEN = 'an address and a port, such as "[::]:62201" or "0.0.0.0:8443"'
+export const listen = parsed(parseListen, `write ${LISTEN}`)
+
+export const listens = list(listen, `write a list, each ${LISTEN}`)
+
+export const endpoint = parsed(
+  text => parseEndpoint(text),
+  'write a host and a port, such as "127.0.0.1:443" or "db.example.com:5432"',
+)
+
+/** Milliseconds. */
+export const duration = (least: number, most: number) =>
+  parsed(
+    text => {
+      const ms = parseDuration(text)
+      return ms !== undefined && ms >= least && ms <= most ? ms : undefined
+    },
+    `write a duration from "${formatDuration(least)}" to "${formatDuration(most)}", such as "30s", "5m" or "2h"`,
+  )
+
+/** A prefix length in the family's own terms. */
+export const prefix = (least: number, most: number) => {
+  const message = `write a prefix length from ${least} to ${most}`
+  return v.pipe(
+    v.number(message),
+    v.integer(message),
+    v.minValue(least, message),
+    v.maxValue(most, message),
+  )
+}
+
+const COMMAND = '["/usr/bin/systemctl", "start", "backup"]'
+
+/** A command without a shell: no PATH is searched, so that nobody else's program is found on it. */
+export const command = v.pipe(
+  list(
+    parsed(text => (text.includes('\0') ? undefined : text), 'write a text without NUL characters'),
+    `write a list, such as ${COMMAND}`,
+  ),
+  v.forward(
+    v.check(
+      ([program]) => program === undefined || program.startsWith('/'),
+      `write the program with its full path, such as ${COMMAND}`,
+    ),
+    [0],
+  ),
+)
