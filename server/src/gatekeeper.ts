@@ -124,12 +124,15 @@ export class Gatekeeper {
     }
     const now = clock.now()
     const grant = state.grants.get(known.outcome.grant)
-    const event =
-      grant && mayJoin(heard, known, grant, now) && join(heard, grant, this.#circumstances(now))
-    if (event?.grant) {
-      const joined = this.#join(event, event.grant, grant)
-      known.done = joined.then(() => {})
-      return this.#answer(heard, keys, await joined)
+    let outcome = this.#present(heard, known)
+    if (grant && mayJoin(heard, known, grant, now)) {
+      const event = join(heard, grant, this.#circumstances(now))
+      if (event.grant) {
+        const joined = this.#join(event, event.grant, grant)
+        known.done = joined.then(() => {})
+        return this.#answer(heard, keys, await joined)
+      }
+      outcome = event.outcome
     }
     const { tag, device, knock } = heard
     const seen = {
@@ -138,8 +141,7 @@ export class Gatekeeper {
       device: device.id,
       sentAt: knock.sentAt,
     } as const
-    const outcome = event ? event.outcome : this.#present(heard, known)
-    const durable = await record(event ? { ...seen, reason: event.outcome.reason } : seen)
+    const durable = await record({ ...seen, reason: outcome.reason })
     return this.#answer(
       heard,
       keys,

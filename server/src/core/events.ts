@@ -47,8 +47,8 @@ export interface SeenEvent {
   readonly tag: string
   readonly device: string
   readonly sentAt: number
-  /** Why the other address that it names was not admitted. */
-  readonly reason?: Reason
+  /** What it was answered; it differs from its knock's if the other address it names was refused. */
+  readonly reason: Reason
 }
 
 /** A hook could not open: the grant is rolled back, and the knock refused. */

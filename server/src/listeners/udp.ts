@@ -1,0 +1,162 @@
+import { createSocket, type Socket } from 'node:dgram'
+import { type Address, familyOf, parseAddress, scopeOf } from '@oneknock/shared'
+import type { Endpoint } from '../core/directory.ts'
+import { type Judge, type Listener, SILENCE } from './listener.ts'
+
+/**
+ * Datagrams that wait while the daemon is busy. The kernel's usual 208 KiB lost two thirds of a burst
+ * of 500; this keeps thousands. The kernel caps it at net.core.rmem_max.
+ */
+export const RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024
+/** How often a wildcard is compared with the addresses that the host has now. */
+export const RESCAN_MS = 2000
+
+export type UdpNote =
+  | { readonly note: 'bound'; readonly address: Address; readonly port: number }
+  | { readonly note: 'gone'; readonly address: Address; readonly port: number }
+  | { readonly note: 'buffer-capped'; readonly bytes: number; readonly wanted: number }
+  | { readonly note: 'socket-error'; readonly address: Address; readonly message: string }
+
+export class UdpError extends Error {
+  readonly code: 'in-use' | 'unavailable'
+
+  constructor(code: UdpError['code'], message: string) {
+    super(message)
+    this.name = 'UdpError'
+    this.code = code
+  }
+}
+
+export interface UdpOptions {
+  /** Where to listen; an unspecified address means every address of the host, each by itself. */
+  readonly endpoints: readonly Endpoint[]
+  /** The host's own addresses, now. */
+  readonly ownAddresses: () => readonly Address[]
+  readonly report: (note: UdpNote) => void
+}
+
+interface Place {
+  readonly address: Address
+  readonly port: number
+}
+
+const placeKey = ({ address, port }: Place): string => `${address} ${port}`
+
+/**
+ * The packet's own way in. A wildcard becomes one socket for each local address: a reply leaves from
+ * the address that was knocked at, which one socket for all of them could not promise.
+ */
+export function udpListener({ endpoints, ownAddresses, report }: UdpOptions): Listener {
+  const sockets = new Map<string, Socket>()
+  let timer: NodeJS.Timeout | undefined
+  let cappedSaid = false
+
+  async function scan(knock: Judge): Promise<void> {
+    const wanted = new Map(places(endpoints, ownAddresses()).map(place => [placeKey(place), place]))
+    for (const [key, socket] of sockets) if (!wanted.has(key)) forget(key, socket)
+    for (const [key, place] of wanted) {
+      if (sockets.has(key)) continue
+      const socket = await bind(place)
+      if (!socket) continue
+      sockets.set(key, socket)
+      socket.on('error', error => {
+        report({ note: 'socket-error', address: place.address, message: error.message })
+        forget(key, socket)
+      })
+      socket.on('message', (datagram, { address, port }) => {
+        const verdict = knock({ datagram, source: address })
+        if (verdict === SILENCE) return
+        void Promise.resolve(verdict).then(answer => {
+          // A reply that cannot leave is a reply lost: the client asks again.
+          if (answer.kind === 'answer') socket.send(answer.reply, port, address, () => {})
+        })
+      })
+      sayBound(place, socket)
+    }
+  }
+
+  function sayBound(place: Place, socket: Socket): void {
+    report({ note: 'bound', ...place })
+    const bytes = socket.getRecvBufferSize() / 2 // Linux counts its own book-keeping too.
+    if (bytes >= RECEIVE_BUFFER_BYTES || cappedSaid) return
+    cappedSaid = true
+    report({ note: 'buffer-capped', bytes, wanted: RECEIVE_BUFFER_BYTES })
+  }
+
+  function forget(key: string, socket: Socket): void {
+    sockets.delete(key)
+    socket.close()
+    const [address, port] = key.split(' ')
+    report({ note: 'gone', address: address as Address, port: Number(port) })
+  }
+
+  return {
+    name: 'udp',
+    async start(knock) {
+      await scan(knock)
+      const rescan = () => {
+        timer = setTimeout(() => {
+          scan(knock)
+            .catch(error =>
+              report({
+                note: 'socket-error',
+                address: endpointAddress(endpoints[0]!),
+                message: error.message,
+              }),
+            )
+            .finally(rescan)
+        }, RESCAN_MS)
+      }
+      if (endpoints.some(isWildcard)) rescan()
+    },
+    async stop() {
+      clearTimeout(timer)
+      for (const socket of sockets.values()) socket.close()
+      sockets.clear()
+    },
+  }
+}
+
+const endpointAddress = ({ host }: Endpoint): Address => parseAddress(host)!
+
+const isWildcard = (endpoint: Endpoint): boolean =>
+  scopeOf(endpointAddress(endpoint)) === 'unspecified'
+
+function places(endpoints: readonly Endpoint[], own: readonly Address[]): Place[] {
+  return endpoints.flatMap(endpoint => {
+    const { port } = endpoint
+    const address = endpointAddress(endpoint)
+    if (!isWildcard(endpoint)) return [{ address, port }]
+    // `::` stands for both families, as a dual-stack socket would; link-local addresses need a zone.
+    return own
+      .filter(local => familyOf(address) === 6 || familyOf(local) === 4)
+      .filter(local => scopeOf(local) !== 'link-local')
+      .map(local => ({ address: local, port }))
+  })
+}
+
+/** `undefined` if the address is not ready yet, as an IPv6 address is while it is being probed. */
+function bind({ address, port }: Place): Promise<Socket | undefined> {
+  return new Promise((resolve, reject) => {
+    const socket =
+      familyOf(address) === 4
+        ? createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER_BYTES })
+        : createSocket({ type: 'udp6', ipv6Only: true, recvBufferSize: RECEIVE_BUFFER_BYTES })
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      socket.close()
+      if (error.code === 'EADDRNOTAVAIL') resolve(undefined)
+      else reject(bindError(error, address, port))
+    })
+    socket.bind(port, address, () => {
+      socket.removeAllListeners('error')
+      resolve(socket)
+    })
+  })
+}
+
+function bindError(error: NodeJS.ErrnoException, address: Address, port: number): UdpError {
+  const place = familyOf(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`
+  return error.code === 'EADDRINUSE'
+    ? new UdpError('in-use', `udp ${place} is in use: is another daemon running? ss -lunp shows it`)
+    : new UdpError('unavailable', `cannot listen on udp ${place}: ${error.message}`)
+}

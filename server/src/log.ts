@@ -1,0 +1,34 @@
+import { type DestinationStream, type Logger, pino } from 'pino'
+
+export type Log = Logger
+
+/** JSON lines for machines; one readable line each for a person at a terminal. */
+export function createLog(terminal: boolean, colour: boolean): Log {
+  const options = { base: null, timestamp: pino.stdTimeFunctions.isoTime }
+  return terminal
+    ? pino(options, readable(colour))
+    : pino(options, pino.destination({ sync: true }))
+}
+
+const LEVELS: Readonly<Record<number, readonly [name: string, colour: number]>> = {
+  30: ['', 0],
+  40: ['warning: ', 33],
+  50: ['error: ', 31],
+  60: ['fatal: ', 31],
+}
+
+function readable(colour: boolean): DestinationStream {
+  return {
+    write(line) {
+      const { level, time, msg, ...rest } = JSON.parse(line)
+      const [name, code] = LEVELS[level] ?? ['', 0]
+      const fields = Object.entries(rest).map(([key, value]) => ` ${key}=${show(value)}`)
+      const text = `${name}${msg}${fields.join('')}`
+      const painted = colour && code ? `\x1b[${code}m${text}\x1b[0m` : text
+      process.stdout.write(`${String(time).slice(11, 19)} ${painted}\n`)
+    },
+  }
+}
+
+const show = (value: unknown): string =>
+  typeof value === 'string' && !value.includes(' ') ? value : JSON.stringify(value)
