@@ -34,7 +34,10 @@ export function parseAddress(text: string): Address | undefined {
   return bytes && readAddress(bytes, 0)
 }
 
-/** `10.0.0.0/8`, `2001:db8::/32`, or one address. Host bits are masked. */
+/**
+ * `10.0.0.0/8`, `2001:db8::/32`, or one address. Host bits are masked. The length counts in the
+ * family that the text is written in: `::ffff:10.0.0.0/104` is `10.0.0.0/8`.
+ */
 export function parseNetwork(text: string): Network | undefined {
   const slash = text.indexOf('/')
   const address = parseAddress(slash < 0 ? text : text.slice(0, slash))
@@ -42,8 +45,8 @@ export function parseNetwork(text: string): Network | undefined {
   if (slash < 0) return { address, prefix: SINGLE }
   const digits = text.slice(slash + 1)
   if (!/^(0|[1-9]\d{0,2})$/.test(digits)) return undefined
-  const prefix = Number(digits) + offsetOf(address)
-  return prefix <= SINGLE ? maskNetwork(address, prefix) : undefined
+  const prefix = wirePrefix(text.includes(':') ? 6 : 4, Number(digits))
+  return isPrefix(prefix, familyOf(address) === 4) ? maskNetwork(address, prefix) : undefined
 }
 
 /** The network's address and length in its own family: `203.0.113.0/24`; one address stays bare. */
@@ -58,6 +61,11 @@ export const familyPrefix = ({ address, prefix }: Network): number => prefix - o
 export const wirePrefix = (family: Family, prefix: number): number =>
   family === 4 ? prefix + MAPPED_PREFIX : prefix
 
+/** Below 96 an IPv4-mapped address would lose the bits that make it IPv4. */
+export const isPrefix = (prefix: number, mapped: boolean): boolean =>
+  Number.isInteger(prefix) && prefix >= (mapped ? MAPPED_PREFIX : 0) && prefix <= SINGLE
+
+/** Expects a prefix that `isPrefix` accepts for the address. */
 export function maskNetwork(address: Address, prefix: number): Network {
   if (prefix >= SINGLE) return { address, prefix: SINGLE }
   const bytes = addressBytes(address)

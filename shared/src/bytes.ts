@@ -108,7 +108,7 @@ export function isZero(bytes: Uint8Array, start: number, end: number): boolean {
 
 /**
  * Whether `length` bytes are the same, in time that does not depend on where they differ. Offsets
- * instead of slices, since the refusing path allocates nothing.
+ * instead of slices, since the refusing path allocates nothing. Bytes beyond the end equal nothing.
  */
 export function equalBytes(
   a: Uint8Array,
@@ -117,6 +117,7 @@ export function equalBytes(
   bOffset: number,
   length: number,
 ): boolean {
+  if (aOffset + length > a.length || bOffset + length > b.length) return false
   let difference = 0
   for (let i = 0; i < length; i++) difference |= a[aOffset + i]! ^ b[bOffset + i]!
   return difference === 0

@@ -40,24 +40,27 @@ const HOST_MAX = 253
 
 /** `oneknock://HOST:PORT/?v=1&name=N&user=U&device=L&key=BASE64URL&services=a,b` */
 export function parseInvitation(text: string): Result<Invitation, InvitationError> {
-  const url = parseUrl(text.trim())
-  if (url?.protocol !== SCHEME) return bad('scheme')
+  const trimmed = text.trim()
+  if (!trimmed.toLowerCase().startsWith(SCHEME)) return bad('scheme')
+  const url = parseUrl(trimmed)
+  // What stands before an @ looks like the host to a reader, and is not.
+  if (url?.username !== '' || url.password !== '') return bad('host')
   if (!HOST.test(url.hostname) || url.hostname.length > HOST_MAX) return bad('host')
   const port = url.port === '' ? DEFAULT_PORT : Number(url.port)
   if (port < 1) return bad('port')
   const query = url.searchParams
-  if (query.get('v') !== '1') return bad('version')
-  const name = query.get('name') ?? ''
+  if (only(query, 'v') !== '1') return bad('version')
+  const name = only(query, 'name')
   if (!isName(name)) return bad('name')
-  const user = query.get('user') ?? ''
+  const user = only(query, 'user')
   if (!isName(user)) return bad('user')
-  const device = query.get('device') ?? ''
+  const device = only(query, 'device')
   if (!isName(device)) return bad('device')
-  const key = fromBase64Url(query.get('key') ?? '')
+  const key = fromBase64Url(only(query, 'key'))
   if (key?.length !== KEY_BYTES) return bad('key')
-  const listed = query.get('services') ?? ''
+  const listed = only(query, 'services')
   const services = listed === '' ? [] : listed.split(',')
-  if (!services.every(isName)) return bad('services')
+  if (!services.every(isName) || query.getAll('services').length > 1) return bad('services')
   const host = url.hostname.replace(/^\[|\]$/g, '')
   return ok({ host, port, name, user, device, key, services })
 }
@@ -69,6 +72,12 @@ export function formatInvitation(invitation: Invitation): string {
     `oneknock://${place}:${port}/?v=1&name=${name}&user=${user}&device=${device}` +
     `&key=${toBase64Url(key)}&services=${services.join(',')}`
   )
+}
+
+/** Empty if it is absent or there are several: two readers could pick different ones. */
+function only(query: URLSearchParams, name: string): string {
+  const values = query.getAll(name)
+  return values.length === 1 ? values[0]! : ''
 }
 
 function parseUrl(text: string): URL | undefined {

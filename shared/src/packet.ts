@@ -1,5 +1,5 @@
 import { xchacha20 } from '@noble/ciphers/chacha.js'
-import { type Address, addressBytes, isMapped, readAddress } from './address.ts'
+import { type Address, addressBytes, isMapped, isPrefix, readAddress } from './address.ts'
 import {
   fromHex,
   isPrintableAscii,
@@ -50,7 +50,7 @@ export interface Knock {
 
 export interface Factor {
   readonly kind: FactorKind
-  /** Printable ASCII, 48 characters at most; empty exactly if the kind is `none`. */
+  /** Printable ASCII, 48 characters at most; empty if the kind is `none`. */
   readonly code: string
 }
 
@@ -76,7 +76,7 @@ export type MalformedField =
   | 'padding'
   | 'lifetime'
   | 'knock-id'
-  | 'address'
+  | 'grant'
 
 export interface Malformed {
   readonly code: 'malformed'
@@ -107,7 +107,7 @@ const BODY = {
   services: 90,
 } as const
 
-const SERVICES = /^[a-z0-9-]+( [a-z0-9-]+)*$/
+const SERVICE = /^[a-z0-9-]+$/
 const U32_MAX = 2 ** 32 - 1
 
 const malformed = (field: MalformedField) => fail<Malformed>({ code: 'malformed', field })
@@ -137,7 +137,9 @@ export function parseKnock(body: Uint8Array): Result<Knock, Malformed> {
   const servicesLength = body[BODY.servicesLength]!
   if (servicesLength > SERVICES_MAX) return malformed('services-length')
   const names = readAscii(body, BODY.services, servicesLength)
-  if (names === undefined || (names !== '' && !SERVICES.test(names))) return malformed('services')
+  if (names === undefined) return malformed('services')
+  const services = names === '' ? [] : names.split(' ')
+  if (!services.every(name => SERVICE.test(name))) return malformed('services')
   if (!isZero(body, BODY.services + servicesLength, KNOCK_BODY_BYTES)) return malformed('padding')
 
   return ok({
@@ -148,7 +150,7 @@ export function parseKnock(body: Uint8Array): Result<Knock, Malformed> {
     knockId: toHex(body, BODY.knockId, BODY.knockId + KNOCK_ID_BYTES),
     address: readAddress(body, BODY.address),
     prefix,
-    services: names === '' ? [] : names.split(' '),
+    services,
   })
 }
 
@@ -169,7 +171,7 @@ export function encodeKnock(knock: Knock): Result<Uint8Array, Malformed> {
   if (!isPrefix(prefix, isMapped(address, 0))) return malformed('prefix')
   const names = knock.services.join(' ')
   if (names.length > SERVICES_MAX) return malformed('services-length')
-  if (knock.services.length > 0 && !SERVICES.test(names)) return malformed('services')
+  if (!knock.services.every(name => SERVICE.test(name))) return malformed('services')
 
   const body = new Uint8Array(KNOCK_BODY_BYTES)
   body[BODY.version] = VERSION
@@ -186,10 +188,6 @@ export function encodeKnock(knock: Knock): Result<Uint8Array, Malformed> {
   writeAscii(body, BODY.services, names)
   return ok(body)
 }
-
-/** Below 96 an IPv4-mapped address would lose the bits that make it IPv4. */
-export const isPrefix = (prefix: number, mapped: boolean): boolean =>
-  Number.isInteger(prefix) && prefix >= (mapped ? 96 : 0) && prefix <= 128
 
 /** Encrypt, then MAC. `nonce` is 24 random bytes, never used twice under one key. */
 export function sealKnock(

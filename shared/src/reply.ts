@@ -1,5 +1,5 @@
 import { xchacha20 } from '@noble/ciphers/chacha.js'
-import { type Address, addressBytes, isMapped, readAddress } from './address.ts'
+import { type Address, addressBytes, isMapped, isPrefix, readAddress } from './address.ts'
 import {
   fromHex,
   isPrintableAscii,
@@ -26,7 +26,7 @@ import {
   VERSION,
 } from './constants.ts'
 import { type DerivedKeys, MacKey } from './keys.ts'
-import { isPrefix, type Malformed, type MalformedField } from './packet.ts'
+import type { Malformed, MalformedField } from './packet.ts'
 import { fail, ok, type Result } from './result.ts'
 
 /** What the server answers. The layout is in SPEC.md; this is the same, field for field. */
@@ -95,7 +95,7 @@ export function parseReply(body: Uint8Array): Result<Reply, Malformed> {
 /** The body's 72 bytes, or which field of the value no reply can hold. */
 export function encodeReply(reply: Reply): Result<Uint8Array, Malformed> {
   const grant = fromHex(reply.grant)
-  if (grant?.length !== GRANT_ID_BYTES) return malformed('knock-id')
+  if (grant?.length !== GRANT_ID_BYTES) return malformed('grant')
   const address = addressBytes(reply.address)
   if (!isPrefix(reply.prefix, isMapped(address, 0))) return malformed('prefix')
   if (!Number.isInteger(reply.lifetime) || reply.lifetime < 0 || reply.lifetime >= 2 ** 32) {

@@ -6,8 +6,12 @@ export const TOTP_STEP_MS = 30_000
 export const TOTP_DIGITS = 6
 /** 160 bits, as RFC 4226 section 4 recommends. */
 export const TOTP_SECRET_BYTES = 20
+/** 16 base32 characters, the shortest secret that services still hand out: shorter is a mistake. */
+export const TOTP_SECRET_MIN = 10
 /** Steps to either side that are accepted: a phone may be half a minute off (RFC 6238 section 5.2). */
 export const TOTP_WINDOW = 1
+
+const CODE = new RegExp(`^[0-9]{${TOTP_DIGITS}}$`)
 
 export const totpStep = (ms: number): number => Math.floor(ms / TOTP_STEP_MS)
 
@@ -20,25 +24,32 @@ export const totpCode = (secret: Uint8Array, step: number): string =>
  * in full whatever the code, so the time taken tells neither whether nor where it matched.
  */
 export function matchTotp(secret: Uint8Array, code: string, ms: number): number | undefined {
+  // Bytes keep only a character's low eight bits: unchecked, U+0131 would pass for the digit 1.
+  const isCode = CODE.test(code)
   const given = new Uint8Array(TOTP_DIGITS)
   writeAscii(given, 0, code.slice(0, TOTP_DIGITS))
   const shared = otpSecret(secret)
-  const now = totpStep(ms)
+  const first = totpStep(ms) - TOTP_WINDOW
   let match = -1
-  for (let step = now - TOTP_WINDOW; step <= now + TOTP_WINDOW; step++) {
+  for (let i = 0; i <= 2 * TOTP_WINDOW; i++) {
     const expected = new Uint8Array(TOTP_DIGITS)
-    writeAscii(expected, 0, HOTP.generate({ secret: shared, counter: step, digits: TOTP_DIGITS }))
+    const counter = first + i
+    writeAscii(expected, 0, HOTP.generate({ secret: shared, counter, digits: TOTP_DIGITS }))
     const same = -Number(equalBytes(given, 0, expected, 0, TOTP_DIGITS))
-    match = match ^ ((match ^ (step - now + TOTP_WINDOW)) & same)
+    match = match ^ ((match ^ i) & same)
   }
-  return code.length === TOTP_DIGITS && match >= 0 ? now - TOTP_WINDOW + match : undefined
+  return isCode && match >= 0 ? first + match : undefined
 }
 
-/** RFC 4648 base32, as people and authenticators write it; `undefined` if it is not. */
+/**
+ * RFC 4648 base32, as people and authenticators write it; `undefined` if it is not, if its length
+ * is one that no bytes have (a character was lost), or if it is too short to be a secret.
+ */
 export function parseTotpSecret(text: string): Uint8Array | undefined {
-  const compact = text.replaceAll(' ', '').toUpperCase()
-  if (!/^[A-Z2-7]+=*$/.test(compact)) return undefined
-  return Secret.fromBase32(compact).bytes
+  const digits = text.replaceAll(' ', '').toUpperCase().replace(/=+$/, '')
+  if (!/^[A-Z2-7]+$/.test(digits) || [1, 3, 6].includes(digits.length % 8)) return undefined
+  const { bytes } = Secret.fromBase32(digits)
+  return bytes.length >= TOTP_SECRET_MIN ? bytes : undefined
 }
 
 export const formatTotpSecret = (secret: Uint8Array): string => otpSecret(secret).base32
@@ -47,5 +58,6 @@ export const formatTotpSecret = (secret: Uint8Array): string => otpSecret(secret
 export const otpauthUri = (issuer: string, label: string, secret: Uint8Array): string =>
   new TOTP({ issuer, label, secret: otpSecret(secret), issuerInLabel: false }).toString()
 
+/** A copy, since `Secret` takes the whole buffer below a view: a Node Buffer's is a shared pool. */
 const otpSecret = (secret: Uint8Array): Secret =>
-  new Secret({ buffer: secret.slice().buffer as ArrayBuffer })
+  new Secret({ buffer: Uint8Array.from(secret).buffer })
