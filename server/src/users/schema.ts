@@ -1,0 +1,59 @@
+import { fromBase64Url, isName, KEY_BYTES, NAME_RULE, parseTotpSecret } from '@oneknock/shared'
+import { TomlDate } from 'smol-toml'
+import * as v from 'valibot'
+import { list, parsed, table, tableOf } from '../config/tables.ts'
+import { flag } from '../config/values.ts'
+import { RECOVERY_HASH_BYTES, RECOVERY_SALT_BYTES } from '../core/recovery.ts'
+
+/** RFC 4226 section 4, requirement 6: a secret has at least 128 bits. */
+const TOTP_SECRET_MIN = 16
+/** HMAC-SHA-1's block: a longer secret is hashed down, and adds nothing. */
+const TOTP_SECRET_MAX = 64
+
+const deviceSchema = table({
+  key: parsed(
+    text => ofLength(fromBase64Url(text), KEY_BYTES, KEY_BYTES),
+    'write 43 characters of base64url; `oneknockd device add` makes a key',
+  ),
+  enrolled: v.pipe(
+    v.instance(TomlDate, 'write a time with its zone, such as 2026-11-21T23:38:00Z'),
+    v.check(
+      date => date.isDateTime() && !date.isLocal(),
+      'write a time with its zone, such as 2026-11-21T23:38:00Z',
+    ),
+    v.transform(date => date.getTime()),
+  ),
+})
+
+/** `salt:hash`, both base64url; the two in one array, 48 bytes. */
+const recoverySchema = parsed(text => {
+  const [salt, hash, ...rest] = text.split(':')
+  if (salt === undefined || hash === undefined || rest.length > 0) return undefined
+  const saltBytes = ofLength(fromBase64Url(salt), RECOVERY_SALT_BYTES, RECOVERY_SALT_BYTES)
+  const hashBytes = ofLength(fromBase64Url(hash), RECOVERY_HASH_BYTES, RECOVERY_HASH_BYTES)
+  if (!saltBytes || !hashBytes) return undefined
+  const both = new Uint8Array(RECOVERY_SALT_BYTES + RECOVERY_HASH_BYTES)
+  both.set(saltBytes)
+  both.set(hashBytes, RECOVERY_SALT_BYTES)
+  return both
+}, 'write "SALT:HASH" in base64url, 22 and 43 characters; `oneknockd user add` makes them')
+
+/** What stands in a user's file. */
+export const userSchema = table({
+  services: list(v.string('write the name of a service'), 'write a list, such as ["ssh"]'),
+  locked: v.optional(flag, false),
+  other_address: v.optional(flag, false),
+  totp: v.optional(
+    table({
+      secret: parsed(
+        text => ofLength(parseTotpSecret(text), TOTP_SECRET_MIN, TOTP_SECRET_MAX),
+        'write at least 26 characters of base32 (a-z, 2-7)',
+      ),
+    }),
+  ),
+  recovery: v.optional(list(recoverySchema, 'write a list of "SALT:HASH"'), []),
+  devices: v.optional(tableOf(isName, NAME_RULE, deviceSchema), {}),
+})
+
+const ofLength = (bytes: Uint8Array | undefined, least: number, most: number) =>
+  bytes && bytes.length >= least && bytes.length <= most ? bytes : undefined

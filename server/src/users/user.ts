@@ -1,0 +1,142 @@
+import { sha256 } from '@noble/hashes/sha2.js'
+import { formatTotpSecret, toBase64Url, toHex } from '@oneknock/shared'
+import * as v from 'valibot'
+import type { Path, Problem } from '../config/error.ts'
+import { nearest } from '../config/suggest.ts'
+import { problemsOf } from '../config/tables.ts'
+import type { Table } from '../config/toml.ts'
+import type { Device, RecoveryCode, TotpFactor, User } from '../core/directory.ts'
+import { RECOVERY_HASH_BYTES, RECOVERY_SALT_BYTES } from '../core/recovery.ts'
+import { userSchema } from './schema.ts'
+
+/** A user's file, understood; `services` are those of the configuration, by name. */
+export function readUser(
+  name: string,
+  table: Table,
+  services: ReadonlyMap<string, { readonly name: string }>,
+  problems: Problem[],
+): User | undefined {
+  const result = v.safeParse(userSchema, table)
+  if (!result.success) {
+    problems.push(...problemsOf(result.issues))
+    return undefined
+  }
+  const raw = result.output
+  return withRecovery(pack(raw.recovery), {
+    name,
+    services: raw.services.flatMap((text, index) => {
+      const known = services.get(text)?.name
+      const twice = known !== undefined && raw.services.indexOf(text) < index
+      if (twice) problems.push(servicesProblem(index, `${text} stands here twice`))
+      if (known === undefined) problems.push(unknownService(text, index, services))
+      // The configuration's own string: a part of this file's text would keep all of it in memory.
+      return known === undefined ? [] : [known]
+    }),
+    devices: [...raw.devices].map(([label, { key, enrolled }]) =>
+      device(name, label, key, enrolled),
+    ),
+    totp: raw.totp && totpFactor(raw.totp.secret),
+    otherAddress: raw.other_address,
+    locked: raw.locked,
+  })
+}
+
+export const device = (user: string, label: string, key: Uint8Array, at: number): Device => ({
+  user,
+  label,
+  id: `${user}/${label}`,
+  key,
+  enrolledAt: at,
+})
+
+const TOTP_ID = new TextEncoder().encode('oneknock totp')
+/** 64 bits name a million secrets without two ever meeting, and tell nothing about them. */
+const ID_BYTES = 8
+
+/** The same secret has the same name, in whichever file it stands. */
+export function totpFactor(secret: Uint8Array): TotpFactor {
+  const digest = sha256.create().update(TOTP_ID).update(secret).digest()
+  return { id: toHex(digest.subarray(0, ID_BYTES)), secret }
+}
+
+export const recoveryCode = (salt: Uint8Array, hash: Uint8Array): RecoveryCode => ({
+  id: toHex(hash.subarray(0, ID_BYTES)),
+  salt,
+  hash,
+})
+
+const HEADER = '# A user of oneknock. Edit it as you like: `oneknockd check` says if it is right.'
+
+/** The file of a user, which `readUser` reads back as the same user. */
+export function formatUser(user: User): string {
+  const { services, locked, otherAddress, totp, recovery, devices } = user
+  const codes = recovery.map(({ salt, hash }) => `  "${toBase64Url(salt)}:${toBase64Url(hash)}",\n`)
+  return [
+    HEADER,
+    `services = [${services.map(name => `"${name}"`).join(', ')}]`,
+    ...(locked ? ['locked = true'] : []),
+    ...(otherAddress ? ['other_address = true'] : []),
+    ...(codes.length > 0 ? [`recovery = [\n${codes.join('')}]`] : []),
+    ...(totp ? ['', '[totp]', `secret = "${formatTotpSecret(totp.secret)}"`] : []),
+    ...devices.map(one => `\n${formatDevice(one)}`),
+    '',
+  ].join('\n')
+}
+
+export const formatDevice = ({ label, key, enrolledAt }: Device): string =>
+  [
+    `[devices.${label}]`,
+    `key = "${toBase64Url(key)}"`,
+    `enrolled = ${new Date(enrolledAt).toISOString().replace('.000Z', 'Z')}`,
+  ].join('\n')
+
+/** Unpacked when asked for: kept as objects, a million codes would fill half a gigabyte. */
+const withRecovery = (packed: Uint8Array, user: Omit<User, 'recovery'>): User => ({
+  ...user,
+  get recovery() {
+    return unpack(packed)
+  },
+})
+
+const PACKED_BYTES = RECOVERY_SALT_BYTES + RECOVERY_HASH_BYTES
+
+function pack(codes: readonly Uint8Array[]): Uint8Array {
+  const packed = new Uint8Array(codes.length * PACKED_BYTES)
+  for (const [index, code] of codes.entries()) packed.set(code, index * PACKED_BYTES)
+  return packed
+}
+
+const unpack = (packed: Uint8Array): RecoveryCode[] =>
+  Array.from({ length: packed.length / PACKED_BYTES }, (_, index) => {
+    const start = index * PACKED_BYTES
+    const middle = start + RECOVERY_SALT_BYTES
+    return recoveryCode(packed.slice(start, middle), packed.slice(middle, start + PACKED_BYTES))
+  })
+
+const servicesProblem = (index: number, message: string): Problem => {
+  const path: Path = ['services', index]
+  return { code: 'conflict', path, message }
+}
+
+function unknownService(
+  text: string,
+  index: number,
+  services: ReadonlyMap<string, unknown>,
+): Problem {
+  return {
+    code: 'conflict',
+    path: ['services', index],
+    found: JSON.stringify(text),
+    message: unknownServiceMessage(text, services),
+  }
+}
+
+/** Also for whoever names one on the command line. */
+export function unknownServiceMessage(
+  text: string,
+  services: ReadonlyMap<string, unknown>,
+): string {
+  const meant = nearest(text, services.keys())
+  if (meant !== undefined) return `no such service; did you mean ${meant}?`
+  return `no such service; the configuration has ${[...services.keys()].join(', ')}`
+}
