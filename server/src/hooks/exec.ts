@@ -1,0 +1,179 @@
+import { familyOf, familyPrefix, formatNetwork } from '@oneknock/shared'
+import type { Clock } from '../core/clock.ts'
+import type { ExecSettings, Service } from '../core/directory.ts'
+import { type Opening, openingKey } from '../core/openings.ts'
+import { dropCapabilities } from './capabilities.ts'
+import { type Outcome, runCommand } from './command.ts'
+import { HookError, type HookErrorCode, type HookLog, type LivingHook } from './hook.ts'
+import { Slots } from './slots.ts'
+
+export interface ExecParts {
+  /** Those without commands of their own are left to other hooks. */
+  readonly services: Iterable<Service>
+  readonly clock: Clock
+  readonly log: HookLog
+}
+
+type Event = 'open' | 'close'
+
+/** Commands at once. Enough that a few slow ones delay nobody, few enough for a small host. */
+export const COMMANDS_AT_ONCE = 16
+/** Milliseconds to wait for room: nobody still watches the knock after that. */
+const WAIT_LIMIT = 30_000
+/** The daemon's own is not passed on: what a command finds must not depend on who started the daemon. */
+export const COMMAND_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/**
+ * Opens and closes by running commands. `open` is run once for each opening and `close` once it is
+ * over; renewing only moves the end. After a restart nothing is known of what ran before, so the
+ * ledger's living openings are opened again and the ended ones closed: commands must bear that.
+ */
+export class ExecHook implements LivingHook {
+  readonly name = 'exec'
+  readonly #parts: ExecParts
+  readonly #settings = new Map<string, ExecSettings>()
+  readonly #held = new Map<string, Held>()
+  readonly #turns = new Map<string, Promise<void>>()
+  #running: Running | undefined
+
+  constructor(parts: ExecParts) {
+    this.#parts = parts
+    for (const { name, exec } of parts.services) if (exec) this.#settings.set(name, exec)
+  }
+
+  async start(): Promise<void> {
+    const prefix = await dropCapabilities(COMMAND_PATH).catch(({ message }) => {
+      throw this.#error('unavailable', message)
+    })
+    this.#running = { prefix, slots: new Slots(COMMANDS_AT_ONCE, WAIT_LIMIT) }
+  }
+
+  /** Waits for the commands that run, each until its time limit. What is open stays so. */
+  async stop(): Promise<void> {
+    const running = this.#running
+    this.#running = undefined
+    await running?.slots.end(this.#notRunning())
+  }
+
+  open(opening: Opening): Promise<void> {
+    return this.#inTurn(opening, async settings => {
+      const key = openingKey(opening)
+      if (this.#held.get(key)?.opened) this.#held.set(key, { opening, opened: true })
+      else await this.#run('open', settings, opening)
+    })
+  }
+
+  close(opening: Opening): Promise<void> {
+    return this.#inTurn(opening, settings => this.#run('close', settings, opening))
+  }
+
+  /** What was opened and not closed since the start, and what may be half open: its command failed. */
+  async list(): Promise<readonly Opening[]> {
+    return [...this.#held.values()].map(({ opening }) => opening)
+  }
+
+  /** A caller that gave up on a slow `open` may ask for `close`: that must not overtake it. */
+  async #inTurn(opening: Opening, work: (settings: ExecSettings) => Promise<void>): Promise<void> {
+    const settings = this.#settings.get(opening.service)
+    if (!settings) {
+      const { service } = opening
+      const line = `service ${service} has no commands: add services.${service}.exec, or name another backend`
+      throw this.#error('unknown-service', line)
+    }
+    const key = openingKey(opening)
+    const before = this.#turns.get(key)
+    const turn = before ? before.then(() => work(settings)) : work(settings)
+    const settled = turn.catch(() => {})
+    this.#turns.set(key, settled)
+    await turn.finally(() => {
+      if (this.#turns.get(key) === settled) this.#turns.delete(key)
+    })
+  }
+
+  async #run(event: Event, settings: ExecSettings, opening: Opening): Promise<void> {
+    if (!this.#running) throw this.#notRunning()
+    const { prefix, slots } = this.#running
+    const key = openingKey(opening)
+    await slots.use(
+      async () => {
+        const left = opening.until - this.#parts.clock.now()
+        if (event === 'open' && left <= 0) return
+        // Whatever comes of the command, the next `open` has to run it again.
+        if (event === 'open' || this.#held.has(key)) this.#held.set(key, { opening, opened: false })
+        const argv = settings[event]
+        if (argv.length > 0) {
+          const command = { argv: [...prefix, ...argv], env: environment(event, opening, left) }
+          this.#judge(event, opening, settings, await runCommand({ ...settings, ...command }))
+        }
+        if (event === 'open') this.#held.set(key, { opening, opened: true })
+        else this.#held.delete(key)
+      },
+      () => this.#error('timeout', noRoom(event, opening.service)),
+    )
+  }
+
+  #judge(event: Event, opening: Opening, { timeLimit }: ExecSettings, outcome: Outcome): void {
+    const { service } = opening
+    const { end, stderr, stdout } = outcome
+    const command = `the ${event} command of service ${service}`
+    const setting = `services.${service}.exec`
+    const words = [stderr, stdout].filter(text => text !== '').join(' ')
+    const saying = words && `: ${words}`
+    if (end.kind === 'not-started') {
+      const line = `${command} cannot be run (${end.reason}): check ${setting}.${event}`
+      throw this.#error('failed', line)
+    }
+    if (end.kind === 'timeout') {
+      const line = `${command} was not done within ${timeLimit / 1000} s and was ended; make it faster or raise ${setting}.time_limit${saying}`
+      throw this.#error('timeout', line)
+    }
+    if (end.kind === 'signalled') {
+      throw this.#error('failed', `${command} was ended by ${end.signal}${saying}`)
+    }
+    if (end.status !== 0) {
+      throw this.#error('failed', `${command} ended with status ${end.status}${saying}`)
+    }
+    if (words === '') return
+    const fields = { hook: this.name, service, event, network: formatNetwork(opening.network) }
+    this.#parts.log(fields, `${command} says${saying}`)
+  }
+
+  #notRunning(): HookError {
+    return this.#error('unavailable', 'commands are not run before the start or after the stop')
+  }
+
+  #error(code: HookErrorCode, message: string): HookError {
+    return new HookError(this.name, code, message)
+  }
+}
+
+interface Held {
+  readonly opening: Opening
+  /** False while `open` has not succeeded: then it is run again. */
+  readonly opened: boolean
+}
+
+interface Running {
+  readonly prefix: readonly string[]
+  readonly slots: Slots
+}
+
+/** All that a command is told. */
+function environment(event: Event, opening: Opening, left: number): Record<string, string> {
+  const { service, network, until } = opening
+  return {
+    PATH: COMMAND_PATH,
+    ONEKNOCK_EVENT: event,
+    ONEKNOCK_SERVICE: service,
+    ONEKNOCK_ADDRESS: network.address,
+    ONEKNOCK_PREFIX: String(familyPrefix(network)),
+    ONEKNOCK_NETWORK: formatNetwork(network),
+    ONEKNOCK_FAMILY: String(familyOf(network.address)),
+    ONEKNOCK_UNTIL: String(Math.floor(until / 1000)),
+    // Rounded up: a timeout of 0 means "for ever" to more than one firewall.
+    ONEKNOCK_LIFETIME: String(Math.max(0, Math.ceil(left / 1000))),
+  }
+}
+
+const noRoom = (event: Event, service: string): string =>
+  `${COMMANDS_AT_ONCE} commands run already, and none ended within ${WAIT_LIMIT / 1000} s, so ${event} of service ${service} was not run; lower the time limits of slow commands`
