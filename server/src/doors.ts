@@ -1,6 +1,6 @@
 import type { Grant } from './core/grants.ts'
 import { type Change, type Opening, Openings, openingKey } from './core/openings.ts'
-import { type Hook, HookError } from './hooks/hook.ts'
+import { type CuttingHook, type Hook, HookError } from './hooks/hook.ts'
 
 /**
  * The longest that a hook may take before it counts as failed. Hooks have shorter limits of their own
@@ -13,7 +13,7 @@ export const RETRY_MAX_MS = 30_000
 
 /** A hook that did not do what it was asked. */
 export interface Fault {
-  readonly action: Change['action']
+  readonly action: Change['action'] | 'cut'
   readonly opening: Opening
   readonly hook: string
   readonly code: HookError['code']
@@ -59,10 +59,15 @@ export class Doors {
     return faults.find(fault => fault !== undefined)
   }
 
-  /** Closes what no other grant needs, and waits until it is closed; false if `stop` came first. */
-  async release(grant: string): Promise<boolean> {
+  /**
+   * Closes what no other grant needs, and waits until it is closed; false if `stop` came first.
+   * `cut` ends the connections too, where a hook can: for someone who is to be out at once.
+   */
+  async release(grant: string, cut = false): Promise<boolean> {
     const changes = this.#openings.remove(grant)
+    const closed = changes.filter(({ action }) => action === 'close')
     const faults = await Promise.all(changes.map(change => this.#enqueue(change)))
+    if (cut) await Promise.all(closed.map(({ opening }) => this.#cut(opening)))
     return faults.every(fault => fault === undefined)
   }
 
@@ -134,7 +139,16 @@ export class Doors {
     }
   }
 
-  async #ask(hook: Hook, action: Change['action'], opening: Opening): Promise<Fault | undefined> {
+  async #cut(opening: Opening): Promise<void> {
+    const hooks = this.#options.hooksOf(opening.service).filter(canCut)
+    await Promise.all(hooks.map(hook => this.#ask(hook, 'cut', opening)))
+  }
+
+  async #ask<A extends Fault['action']>(
+    hook: Hook & { [action in A]: (opening: Opening) => Promise<void> },
+    action: A,
+    opening: Opening,
+  ): Promise<Fault | undefined> {
     try {
       await withLimit(hook, hook[action](opening), this.#options.limitMs ?? HOOK_LIMIT_MS)
       return undefined
@@ -149,6 +163,8 @@ export class Doors {
     }
   }
 }
+
+const canCut = (hook: Hook): hook is CuttingHook => 'cut' in hook
 
 async function withLimit(hook: Hook, work: Promise<void>, limitMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined

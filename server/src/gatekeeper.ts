@@ -191,7 +191,8 @@ export class Gatekeeper {
 
   async #close(id: string, user: string, why: EndedWhy): Promise<void> {
     const { doors, state, clock, record } = this.#parts
-    if (!(await doors.release(id))) return
+    const cut = why === 'administrator' || why === 'removed'
+    if (!(await doors.release(id, cut))) return
     const ended = { event: 'ended', grant: id, user, why } as const
     state.apply(ended, clock.now())
     await record(ended)

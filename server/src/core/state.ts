@@ -99,13 +99,15 @@ export class State {
 
   #knock(event: KnockEvent, at: number): void {
     const { device, outcome, burnt, grant } = event
+    // A checkpoint may hold this line's effect already: it must not count twice.
+    const known = this.knocks.find(device, event.knock, at) !== undefined
     this.replay.add(fromHex(event.tag)!, device, event.sentAt)
     if (burnt) {
       this.burnt.add(burnt)
       this.lockout.right(device)
     }
     // A packet without a code is nobody's guess.
-    if (outcome.reason === 'wrong-factor' && event.factor !== 'none') {
+    if (outcome.reason === 'wrong-factor' && event.factor !== 'none' && !known) {
       this.lockout.wrong(device, event.user, at)
     }
     if (burnt || outcome.status !== 'refused')

@@ -1,0 +1,39 @@
+import { formatNetwork } from '@oneknock/shared'
+import type { Event } from './core/events.ts'
+import type { Log } from './log.ts'
+
+/** What the log says of an event that is on record; the ledger has every detail. */
+export function logEvent(log: Log, event: Event): void {
+  switch (event.event) {
+    case 'knock': {
+      const { device, source, outcome, services } = event
+      const { status, reason, detail, lifetime, grant, network } = outcome
+      if (status === 'refused') log.warn({ device, source, reason, detail, services }, 'refused')
+      else if (status === 'closed') log.info({ device, source, services: detail }, 'closed')
+      else {
+        const address = formatNetwork(network)
+        log.info({ device, source, services: detail, address, lifetime, grant }, status)
+      }
+      break
+    }
+    case 'failed': {
+      const { grant, device, service, error } = event
+      log.error({ grant, device, service, error }, 'hook failed; rolled back')
+      break
+    }
+    case 'narrowed':
+      log.error({ grant: event.grant.id, error: event.error }, 'second address not opened')
+      break
+    case 'ended':
+      log.info({ grant: event.grant, user: event.user, why: event.why }, 'ended')
+      break
+    case 'unlocked':
+      log.info({ user: event.user }, 'unlocked')
+      break
+    case 'note':
+      log.info(event.detail ? { detail: event.detail } : {}, event.what)
+      break
+    case 'seen':
+      break
+  }
+}
