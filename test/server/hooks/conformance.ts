@@ -1,7 +1,6 @@
 import { parseNetwork } from '@oneknock/shared'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Clock } from '../../../server/src/core/clock.ts'
-import type { Service } from '../../../server/src/core/directory.ts'
 import { type Opening, openingKey } from '../../../server/src/core/openings.ts'
 import { type Hook, HookError } from '../../../server/src/hooks/hook.ts'
 
@@ -10,7 +9,7 @@ export interface HookUnderTest {
   readonly hook: Hook
   /** The time that the hook goes by: a manual one, or the kernel's own. */
   readonly clock: Clock
-  /** Names of two services; both allow every prefix length used here (`service` below does). */
+  /** Names of two services; both allow every prefix length used here (`service.ts` does). */
   readonly services: readonly [string, string]
   /** Returns once the hook's time is later than this: by setting the clock, or by waiting. */
   passTime(until: number): Promise<void>
@@ -23,23 +22,6 @@ export interface ConformanceOptions {
   /** What has run out is still listed until `close`: something must be run to end it. */
   readonly endsOnlyByClose?: boolean
 }
-
-/** A service as a hook needs it: every part that has no meaning here is at its default. */
-export const service = (name: string, own: Partial<Service> = {}): Service => ({
-  name,
-  ports: [],
-  lifetime: 30,
-  maxLifetime: 86_400,
-  maxPrefix: { ipv4: 120, ipv6: 64 },
-  factor: 'required',
-  requireAddress: false,
-  behindProxy: false,
-  onExpiry: 'keep',
-  destination: [],
-  gate: undefined,
-  exec: undefined,
-  ...own,
-})
 
 const MINUTE = 60_000
 /** Long enough for the kernel to forget what it was told to. */

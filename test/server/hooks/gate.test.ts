@@ -10,7 +10,8 @@ import { GATE_LIMITS, type GateLimits } from '../../../server/src/hooks/forwarde
 import { GateHook } from '../../../server/src/hooks/gate.ts'
 import { HookError } from '../../../server/src/hooks/hook.ts'
 import { ManualClock } from './clock.ts'
-import { hookConformance, service } from './conformance.ts'
+import { hookConformance } from './conformance.ts'
+import { service } from './service.ts'
 import { howItEnds, readAll, roundTrip, Tcp } from './tcp.ts'
 
 const LOOPBACK = { host: '127.0.0.1', port: 0 }

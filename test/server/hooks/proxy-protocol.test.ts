@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { GateHook } from '../../../server/src/hooks/gate.ts'
 import { proxyHeader } from '../../../server/src/hooks/proxy-protocol.ts'
 import { ManualClock } from './clock.ts'
-import { service } from './conformance.ts'
+import { service } from './service.ts'
 import { readAll, Tcp } from './tcp.ts'
 
 describe('PROXY protocol header', () => {
