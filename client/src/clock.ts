@@ -1,0 +1,18 @@
+/** Time, passed in. */
+export interface Clock {
+  /** Milliseconds since the Unix epoch; may step either way. */
+  now(): number
+  /** Milliseconds since some fixed instant; never steps. */
+  monotonic(): number
+  /** Runs once after so many milliseconds; what it returns cancels that. */
+  after(ms: number, run: () => void): () => void
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(ms, run) {
+    const timer = setTimeout(run, ms)
+    return () => clearTimeout(timer)
+  },
+}

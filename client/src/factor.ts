@@ -1,0 +1,38 @@
+import {
+  FACTOR_MAX,
+  type Factor,
+  fail,
+  isPrintableAscii,
+  ok,
+  type Result,
+  TOTP_DIGITS,
+} from '@oneknock/shared'
+
+/** What is wrong with a code; never the code. */
+export interface NotACode {
+  readonly code: 'not-a-code'
+  readonly message: string
+}
+
+/** Authenticators show `123 456`, and people type what they see. */
+const TOTP = new RegExp(`^[0-9]{${TOTP_DIGITS}}$`)
+/** The sixteen letters that every keyboard has in the same place, as a YubiKey types them. */
+const YUBIKEY = /^[cbdefghijklnrtuv]{44}$/
+
+const notACode = (message: string) => fail<NotACode>({ code: 'not-a-code', message })
+
+/** A code as typed, pasted or printed by a command; its form tells what kind it is. */
+export function parseFactor(text: string): Result<Factor, NotACode> {
+  const code = text.trim()
+  const digits = code.replaceAll(' ', '')
+  if (TOTP.test(digits)) return ok({ kind: 'totp', code: digits })
+  if (code === '') return notACode('the code is empty')
+  // Sent as anything else it would count as a wrong one.
+  if (/^[0-9]+$/.test(digits)) {
+    return notACode(`a code from an authenticator has ${TOTP_DIGITS} digits, not ${digits.length}`)
+  }
+  if (YUBIKEY.test(code)) return ok({ kind: 'yubikey', code })
+  if (!isPrintableAscii(code)) return notACode('a code is one line of plain characters')
+  if (code.length > FACTOR_MAX) return notACode(`a code has ${FACTOR_MAX} characters at most`)
+  return ok({ kind: 'recovery', code })
+}

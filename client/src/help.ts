@@ -1,0 +1,65 @@
+/** What the help shows beside the lists of options: examples, and the contract with scripts. */
+
+const EXIT_HELP = `
+Exit status:
+  0  opened (or closed, as asked)     3  no reply, or no way to the server
+  1  usage                            4  refused
+  2  profile, key or code command     5  still waiting for approval`
+
+export const MAIN_HELP = `
+Examples:
+  oneknock add                            paste an invitation, unseen
+  oneknock knock home                     open what you may open there; asks
+                                          for the code
+  oneknock knock home ssh --otp 123456    open one service, with this code
+  oneknock close home                     close it before its time is up
+${EXIT_HELP}
+
+oneknock COMMAND --help says more of each.`
+
+export const ADD_HELP = `
+Examples:
+  oneknock add                            asks, and shows nothing of the answer
+  oneknock add < invitation.txt           from a file or a pipe
+  oneknock add --name work                under a name of your own
+  oneknock add --otp-command 'pass otp home'
+                                          never type a code for it again
+
+An invitation holds a key. It is kept in the XDG configuration folder
+(~/.config/oneknock), readable for you alone.`
+
+export const KNOCK_HELP = `
+Examples:
+  oneknock knock home                     all that you may open there
+  oneknock knock home ssh wiki            just these
+  oneknock knock home ssh --lifetime 1h   for this long, if the server lets you
+  oneknock knock home --otp-command 'oathtool --totp -b @secret.txt'
+  oneknock knock home --address 203.0.113.0/24
+                                          admit this, not your own address
+  oneknock knock home --address ::        admit whatever the server sees
+
+The code is the 6 digits of an authenticator, what a YubiKey types, or a
+recovery code. It comes from --otp, else --otp-command (run by /bin/sh), else
+the target's own command, else you are asked on the terminal, else by the
+program that SSH_ASKPASS names.
+${EXIT_HELP}
+
+--json prints one object on a line; while somebody must approve, one with
+status "pending" comes first. "target" and "status" are always there, and with
+status
+  opened       addresses (a list), lifetime (seconds), until, grant, detail,
+               clock_offset_ms
+  pending      detail, and in the last line clock_offset_ms
+  refused      reason, what, next, source, detail, clock_offset_ms
+  no-reply     servers (a list), port_closed
+  unreachable  servers (a list), cause
+  unresolved   host, cause
+Errors of usage, profile and code are on stderr alone.`
+
+export const CLOSE_HELP = `
+Examples:
+  oneknock close home                     all that this device opened there
+  oneknock close home ssh                 just this
+
+It needs no code. --json prints an object like knock's, with status "closed".
+${EXIT_HELP}`

@@ -1,0 +1,47 @@
+/**
+ * Knock from a program of your own, as the command does:
+ *
+ * ```ts
+ * import { knock, parseFactor, parseInvitation } from 'oneknock'
+ *
+ * const target = parseInvitation(process.env.INVITATION ?? '')
+ * const factor = parseFactor('123456')
+ * if (target.ok && factor.ok) {
+ *   const result = await knock(target.value, { services: ['ssh'], factor: factor.value })
+ *   if (result.status === 'opened') console.log('open until', new Date(result.until))
+ * }
+ * ```
+ */
+
+import { systemClock } from './clock.ts'
+import { type KnockOptions, knockWith, type Target } from './knock.ts'
+import type { KnockResult } from './outcome.ts'
+import { udp } from './transport.ts'
+
+export {
+  type Address,
+  type Factor,
+  type Family,
+  formatNetwork,
+  type Invitation,
+  type Network,
+  parseInvitation,
+  parseNetwork,
+  type Reason,
+  type Result,
+  type Verb,
+} from '@oneknock/shared'
+export { type NotACode, parseFactor } from './factor.ts'
+export type { KnockOptions, Target } from './knock.ts'
+export type * from './outcome.ts'
+export { type Explanation, explain } from './refusals.ts'
+
+/**
+ * Knocks once at a target, and says what became of it. Whatever the network, the server or the
+ * system does is a result; it rejects for none of it. Ends within eight seconds of the name being
+ * resolved, unless somebody must approve.
+ */
+export const knock = (target: Target, options: KnockOptions = {}): Promise<KnockResult> =>
+  knockWith({ transport: udp, clock: systemClock, random: randomBytes }, target, options)
+
+const randomBytes = (bytes: number): Uint8Array => crypto.getRandomValues(new Uint8Array(bytes))

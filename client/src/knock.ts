@@ -1,0 +1,155 @@
+import {
+  type Address,
+  ANY,
+  deriveKeys,
+  encodeKnock,
+  type Factor,
+  fail,
+  familyOf,
+  KEY_BYTES,
+  KNOCK_ID_BYTES,
+  type Network,
+  NO_FACTOR,
+  type Result,
+  toHex,
+  type Verb,
+} from '@oneknock/shared'
+import type { Clock } from './clock.ts'
+import { converse, type Side } from './conversation.ts'
+import { type Ask, Exchange } from './exchange.ts'
+import { nameRoutes } from './naming.ts'
+import type { KnockEvent, KnockResult } from './outcome.ts'
+import type { Route, Transport } from './transport.ts'
+
+/** Where to knock, and with what: an invitation is one. */
+export interface Target {
+  /** A host name, or an address without brackets. */
+  readonly host: string
+  readonly port: number
+  /** The device key, 32 bytes. */
+  readonly key: Uint8Array
+}
+
+export interface KnockOptions {
+  /** Names of services; absent or empty: all that the user may open by default. */
+  readonly services?: readonly string[]
+  /** The one-time code; absent: none. `parseFactor` makes one from what a person types. */
+  readonly factor?: Factor
+  /** Seconds to ask for; absent: the service's default. */
+  readonly lifetime?: number
+  /**
+   * What to admit, instead of this machine's own addresses. `::` is what the server sees the packets
+   * come from, in either family.
+   */
+  readonly address?: Network
+  /** `close` ends what this device opened. Absent: `open`. */
+  readonly verb?: Verb
+  /** How long to wait for an approval, milliseconds; absent: two minutes. */
+  readonly patience?: number
+  readonly signal?: AbortSignal
+  /** Hears what happens on the way. */
+  readonly on?: (event: KnockEvent) => void
+}
+
+/** All that a knock needs of the world. */
+export interface World {
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly random: (bytes: number) => Uint8Array
+}
+
+/** A person with a phone at hand has said yes by then, or will not. */
+export const PATIENCE_MS = 120_000
+/** A resolver that has said nothing by then is as good as one that says no. */
+export const RESOLVE_MS = 8_000
+
+/** One knock, whatever it takes: several packets, both families, an approval. Throws nothing. */
+export async function knockWith(
+  world: World,
+  target: Target,
+  options: KnockOptions,
+): Promise<KnockResult> {
+  const on = options.on ?? (() => {})
+  const ask = draft(world, options)
+  const encoded = encodeKnock({ ...ask, sentAt: 0 })
+  if (!encoded.ok) return { status: 'invalid', field: encoded.error.field }
+  if (target.key.length !== KEY_BYTES) return { status: 'invalid', field: 'key' }
+  if (options.signal?.aborted) return { status: 'aborted' }
+
+  on({ type: 'resolving', host: target.host })
+  const resolved = await resolveInTime(world, target.host, options.signal)
+  if (options.signal?.aborted) return { status: 'aborted' }
+  if (!resolved.ok) return { status: 'unresolved', host: target.host, cause: resolved.error }
+
+  const { routes, cause } = await connectAll(world, resolved.value, target.port, on)
+  if (routes.length === 0) return { status: 'unreachable', servers: resolved.value, cause }
+  const keys = deriveKeys(target.key)
+  const sides = nameRoutes(routes, options.address, world.transport.onLink).map(
+    ({ route, named }): Side => {
+      on({ type: 'route', family: familyOf(route.server), server: route.server, named })
+      return { route, named, exchange: new Exchange(keys, { ...ask, ...named }) }
+    },
+  )
+  try {
+    const { patience = PATIENCE_MS, signal } = options
+    return await converse(sides, world, { patience, signal, on })
+  } finally {
+    for (const route of routes) route.close()
+  }
+}
+
+function draft({ random }: World, options: KnockOptions): Ask {
+  const { verb = 'open', factor = NO_FACTOR, lifetime = 0, services = [] } = options
+  const { address, prefix } = options.address ?? { address: ANY, prefix: 128 }
+  return {
+    verb,
+    factor,
+    lifetime,
+    knockId: toHex(random(KNOCK_ID_BYTES)),
+    address,
+    prefix,
+    services,
+  }
+}
+
+function resolveInTime(
+  { transport, clock }: World,
+  host: string,
+  signal: AbortSignal | undefined,
+): Promise<Result<readonly Address[], string>> {
+  return new Promise(settle => {
+    const end = (answer: Result<readonly Address[], string>) => {
+      cancel()
+      signal?.removeEventListener('abort', abort)
+      settle(answer)
+    }
+    const abort = () => end(fail('ABORT_ERR'))
+    const cancel = clock.after(RESOLVE_MS, () => end(fail('ETIMEDOUT')))
+    signal?.addEventListener('abort', abort)
+    transport.resolve(host).then(end)
+  })
+}
+
+/** The system's first address of each family; the ways that there are, or the last reason why none. */
+async function connectAll(
+  { transport }: World,
+  addresses: readonly Address[],
+  port: number,
+  on: (event: KnockEvent) => void,
+): Promise<{ readonly routes: readonly Route[]; readonly cause: string }> {
+  const servers = addresses.filter(
+    (address, i) => addresses.findIndex(other => familyOf(other) === familyOf(address)) === i,
+  )
+  const routes: Route[] = []
+  let cause = ''
+  for (const server of servers) {
+    const connected = await transport.connect(server, port)
+    if (connected.ok) {
+      routes.push(connected.value)
+      continue
+    }
+    cause = connected.error
+    on({ type: 'trouble', family: familyOf(server), server, cause })
+  }
+  return { routes, cause }
+}

@@ -1,0 +1,121 @@
+import { Command, CommanderError } from 'commander'
+import type { AddFlags } from './commands/add.ts'
+import type { KnockFlags } from './commands/knock.ts'
+import type { ListFlags } from './commands/list.ts'
+import { EXIT, type Exit, Failure } from './exit.ts'
+import { ADD_HELP, CLOSE_HELP, KNOCK_HELP, MAIN_HELP } from './help.ts'
+import { warn } from './output.ts'
+
+/** Put in by the bundler, from package.json. */
+declare const ONEKNOCK_VERSION: string
+
+/** Runs one command line, and gives its exit status. */
+export async function run(args: readonly string[]): Promise<number> {
+  let exit: Exit = EXIT.opened
+  const program = build(status => {
+    exit = status
+  })
+  if (args.length === 0) return introduce(program)
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return exit
+  } catch (error) {
+    // Commander has said it already.
+    if (error instanceof CommanderError) return error.exitCode
+    if (error instanceof Failure) {
+      warn(error.message)
+      return error.exit
+    }
+    warn(`this is a mistake in oneknock, please report it: ${oneLine(String(error))}`)
+    return EXIT.internal
+  }
+}
+
+/** A person gets the help; a script that lost its arguments must not take that for an open door. */
+function introduce(program: Command): Exit {
+  if (process.stdout.isTTY) {
+    program.outputHelp()
+    return EXIT.opened
+  }
+  warn('no command; oneknock --help shows them')
+  return EXIT.usage
+}
+
+/** The commands and their options. What a command does is loaded when it runs. */
+function build(end: (exit: Exit) => void): Command {
+  const program = new Command('oneknock')
+    .description('One packet opens one door: knock at a server with a one-time code.')
+    .version(ONEKNOCK_VERSION)
+    .exitOverride()
+    .configureOutput({ outputError: text => warn(`${oneLine(text)}; see oneknock --help`) })
+    .addHelpText('after', MAIN_HELP)
+
+  program
+    .command('add')
+    .summary('take up an invitation')
+    .description('Take up an invitation: its server becomes a target to knock at.')
+    .argument('[invitation]', 'better pasted when asked, or on stdin: here others can see it')
+    .option('--name <name>', 'call the target this, not what its server calls itself')
+    .option('--otp-command <command>', 'a command line that prints a code')
+    .addHelpText('after', ADD_HELP)
+    .action(async (invitation: string | undefined, flags: AddFlags) =>
+      end(await (await import('./commands/add.ts')).addCommand(invitation, flags)),
+    )
+  program
+    .command('list')
+    .description('List the targets.')
+    .option('--json', 'one JSON object a line')
+    .action(async (flags: ListFlags) =>
+      end(await (await import('./commands/list.ts')).listCommand(flags)),
+    )
+  program
+    .command('show')
+    .description('Show what is kept of a target, all but the key.')
+    .argument('<target>')
+    .option('--json', 'a JSON object')
+    .action(async (target: string, flags: ListFlags) =>
+      end(await (await import('./commands/list.ts')).showCommand(target, flags)),
+    )
+  program
+    .command('remove')
+    .description('Forget a target and its key.')
+    .argument('<target>')
+    .action(async (target: string) =>
+      end(await (await import('./commands/remove.ts')).removeCommand(target)),
+    )
+  program
+    .command('knock')
+    .summary('open a door')
+    .description('Knock at a target: open services there for this machine, for a while.')
+    .argument('<target>')
+    .argument('[service...]', 'what to open; none: all that you may open by default')
+    .option('--otp <code>', 'the one-time code')
+    .option('--no-otp', 'send no code: for services that need none')
+    .option('--otp-command <command>', 'a command line that prints the code')
+    .option('--lifetime <time>', 'how long to ask for, such as 30s, 10m, 1h')
+    .option('--address <address>', 'admit this address or prefix, not your own')
+    .option('--wait <time>', 'how long to wait if somebody must approve (default: 2m)')
+    .option('--json', 'for programs: see below')
+    .addHelpText('after', KNOCK_HELP)
+    .action(async (target: string, services: string[], flags: KnockFlags) =>
+      end(await (await import('./commands/knock.ts')).knockCommand(target, services, flags)),
+    )
+  program
+    .command('close')
+    .description('Close what this device opened, before its time is up.')
+    .argument('<target>')
+    .argument('[service...]', 'what to close; none: everything')
+    .option('--json', 'for programs: see below')
+    .addHelpText('after', CLOSE_HELP)
+    .action(async (target: string, services: string[], flags: KnockFlags) =>
+      end(await (await import('./commands/knock.ts')).closeCommand(target, services, flags)),
+    )
+  return program
+}
+
+/** Commander's complaints quote the arguments: nothing in them may break or colour the line. */
+const oneLine = (text: string): string =>
+  text
+    .trim()
+    .replace(/^error: /, '')
+    .replaceAll(/[\x00-\x1f\x7f-\x9f]+/g, ' ')

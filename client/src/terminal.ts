@@ -1,0 +1,90 @@
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { ReadStream } from 'node:tty'
+import { fail, ok, type Result } from '@oneknock/shared'
+
+export type NoAnswer = 'no-terminal' | 'interrupted'
+
+/** `stars`: something moves as one types, and nothing is shown of it. */
+export type Echo = 'nothing' | 'stars'
+
+/** Longer than any code or invitation: a bound on what a stuck key can do. */
+const ANSWER_MAX = 4096
+const STAR = '*'
+const ERASE = '\b \b'
+
+const KEY = {
+  interrupt: '\x03',
+  endOfInput: '\x04',
+  backspace: '\b',
+  eraseLine: '\x15',
+  delete: '\x7f',
+} as const
+/** Arrows and such: not to be taken for letters. */
+const ESCAPE_SEQUENCE = /\x1b(\[[0-9;]*[A-Za-z~]|O.|)/g
+
+/**
+ * Asks the person at this process's terminal, wherever its input and output go. While it asks, the
+ * terminal is in raw mode; Node puts it back at any exit, by a signal too.
+ */
+export async function askTerminal(question: string, echo: Echo): Promise<Result<string, NoAnswer>> {
+  const fds = openTerminal()
+  if (!fds) return fail('no-terminal')
+  const show = (text: string) => writeSync(fds.output, text)
+  const input = new ReadStream(fds.input)
+  try {
+    input.setRawMode(true)
+    show(question)
+    return await readLine(input, echo === 'stars' ? show : () => {})
+  } finally {
+    input.setRawMode(false)
+    input.destroy()
+    show('\n')
+    closeSync(fds.output)
+  }
+}
+
+function openTerminal(): { readonly input: number; readonly output: number } | undefined {
+  try {
+    return { input: openSync('/dev/tty', 'r'), output: openSync('/dev/tty', 'w') }
+  } catch {
+    return undefined
+  }
+}
+
+function readLine(
+  input: ReadStream,
+  show: (text: string) => void,
+): Promise<Result<string, NoAnswer>> {
+  let line = ''
+  const erase = (from: number) => {
+    show(ERASE.repeat(line.length - from))
+    line = line.slice(0, from)
+  }
+  return new Promise(settle => {
+    const press = (key: string) => {
+      switch (key) {
+        case '\r':
+        case '\n':
+          return settle(ok(line))
+        case KEY.interrupt:
+          return settle(fail('interrupted'))
+        case KEY.endOfInput:
+          return line === '' ? settle(fail('interrupted')) : undefined
+        case KEY.backspace:
+        case KEY.delete:
+          return erase(Math.max(0, line.length - 1))
+        case KEY.eraseLine:
+          return erase(0)
+      }
+      if (key < ' ' || line.length >= ANSWER_MAX) return
+      line += key
+      show(STAR.repeat(key.length))
+    }
+    input.setEncoding('utf8')
+    input.on('data', (text: string) => {
+      for (const key of text.replaceAll(ESCAPE_SEQUENCE, '')) press(key)
+    })
+    input.on('error', () => settle(fail('interrupted')))
+    input.on('end', () => settle(fail('interrupted')))
+  })
+}
