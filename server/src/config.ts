@@ -10,6 +10,7 @@ import {
   type Result,
 } from '@oneknock/shared'
 import * as v from 'valibot'
+import { type Backend, DEFAULT_CONFIG_FILE } from './config/defaults.ts'
 import type { ConfigError, Path, Problem } from './config/error.ts'
 import { readTrusted, type TrustedFile } from './config/files.ts'
 import { checkRules } from './config/rules.ts'
@@ -19,7 +20,6 @@ import { isTable, locate, parseToml, type Table } from './config/toml.ts'
 import type { Endpoint, Service } from './core/directory.ts'
 
 export { type ConfigError, type ConfigErrorCode, formatConfigError } from './config/error.ts'
-export type { Backend } from './config/schema.ts'
 
 /** The configuration file, understood. Immutable; a reload makes a new one. */
 export interface Config {
@@ -41,12 +41,10 @@ export interface Config {
 }
 
 export interface Firewall {
-  readonly backend: schema.Backend
+  readonly backend: Backend
   /** Never locked out. */
   readonly allow: readonly Network[]
 }
-
-export const DEFAULT_CONFIG_FILE = '/etc/oneknock/oneknockd.toml'
 
 /** A hundred services with every key fill a tenth of it. */
 const CONFIG_FILE: TrustedFile = { secrecy: 'unwritable', most: 1_048_576 }

@@ -1,8 +1,8 @@
 import { formatNetwork, type Network } from '@oneknock/shared'
 import type { Endpoint, Service } from '../core/directory.ts'
+import type { Backend } from './defaults.ts'
 import type { Path, Problem } from './error.ts'
 import { endpointsClash, formatEndpoint, formatPort } from './places.ts'
-import type { Backend } from './schema.ts'
 
 /** What was readable of a configuration; rules that need a part that was not are skipped. */
 export interface Parts {

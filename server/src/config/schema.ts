@@ -1,14 +1,10 @@
 import { DEFAULT_PORT, wirePrefix } from '@oneknock/shared'
 import * as v from 'valibot'
 import type { ExecSettings, GateSettings, Service } from '../core/directory.ts'
+import { BACKENDS, DEFAULT_STATE_FOLDER } from './defaults.ts'
 import { parseEndpoint } from './places.ts'
 import { parsed, table } from './tables.ts'
 import * as value from './values.ts'
-
-export const BACKENDS = ['nftables', 'ipset', 'gate', 'exec', 'none'] as const
-export type Backend = (typeof BACKENDS)[number]
-
-export const DEFAULT_STATE_FOLDER = '/var/lib/oneknock'
 
 const SECOND = 1_000
 const MINUTE = 60 * SECOND

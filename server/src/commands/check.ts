@@ -1,0 +1,26 @@
+import { checkPrivateFolder } from '../config/files.ts'
+import { loadDirectory } from '../users.ts'
+import { configFailure } from './failure.ts'
+import { count, print } from './output.ts'
+import { openSettings } from './settings.ts'
+
+export interface CheckOptions {
+  readonly config: string
+}
+
+/** Says everything that is wrong with the configuration and the users, or what there is. */
+export async function check(options: CheckOptions): Promise<number> {
+  const config = await openSettings(options.config)
+  const directory = await loadDirectory(config)
+  // The daemon makes its state folder itself; one that is there already must be fit for it.
+  const state = checkPrivateFolder(config.state)
+  const unfit = state && state.code !== 'absent' ? [state] : []
+  if (!directory.ok) throw configFailure([...directory.error, ...unfit])
+  if (unfit.length > 0) throw configFailure(unfit)
+  const users = [...directory.value.users.values()]
+  const devices = users.reduce((sum, user) => sum + user.devices.length, 0)
+  const services = count(config.services.size, 'service')
+  const people = `${count(users.length, 'user')}, ${count(devices, 'device')}`
+  print(`${config.file} is right: ${services}, ${people}\n`)
+  return 0
+}

@@ -1,0 +1,79 @@
+import type { Backend } from '../config/defaults.ts'
+
+export interface FirstConfig {
+  readonly public: string
+  readonly state: string
+  readonly backend: Backend
+}
+
+/** The file that `init` writes: it works as it stands, and shows what else there is. */
+export const firstConfig = (first: FirstConfig): string => `\
+# oneknockd. After a change, \`oneknockd check\` says everything that is wrong with it.
+
+# Where packets come in, over UDP.
+listen = ["[::]:62201"]
+
+# Where clients send them: what invitations say. A name or an address that reaches this host.
+public = ${toml(first.public)}
+
+# The ledger: the audit trail, and the daemon's memory.
+state = ${toml(first.state)}
+
+# How far a client's clock may be off.
+# freshness = "120s"
+
+[firewall]
+# nftables: guards the ports below, here and in containers.
+# gate: this daemon forwards connections itself, and needs no firewall and no root.
+# exec: commands of yours open and close.
+backend = "${first.backend}"
+${first.backend === 'nftables' ? ALLOW : ''}
+# One table for each service. A name is what people ask for: oneknock knock TARGET NAME
+${SERVICE[first.backend]}`
+
+/** A TOML basic string: JSON's escapes are TOML's, but for DEL. */
+const toml = (text: string): string => JSON.stringify(text).replaceAll('\x7f', '\\u007f')
+
+const ALLOW = `
+# Networks that need not knock. Put one here if you are afraid of locking yourself out.
+# allow = ["192.0.2.0/24"]
+`
+
+const GATE = `
+[services.web]
+# Anybody can connect to listen; only who has knocked gets through to forward.
+gate = { listen = "0.0.0.0:8443", forward = "127.0.0.1:443" }
+lifetime = "10h"
+
+# [services.ssh]
+# gate = { listen = "0.0.0.0:2222", forward = "127.0.0.1:22" }
+`
+
+const NFTABLES = `
+[services.ssh]
+ports = ["tcp/22"]
+# Time enough to connect: connections that were made live on.
+lifetime = "30s"
+
+# [services.web]
+# ports        = ["tcp/8443", "udp/8443"]
+# lifetime     = "10h"
+# max_lifetime = "1d"                          # what a knock can ask for at most
+# max_prefix   = { ipv4 = 24, ipv6 = 64 }      # for a phone whose address wanders
+# on_expiry    = "cut"                         # connections end when the time runs out
+`
+
+const EXEC = `
+[services.backup]
+# Programs with their full path, and no shell. They find the address in ONEKNOCK_ADDRESS.
+exec = { open = ["/usr/bin/logger", "open"], close = ["/usr/bin/logger", "close"], time_limit = "10s" }
+lifetime = "1h"
+`
+
+const SERVICE: Readonly<Record<Backend, string>> = {
+  nftables: NFTABLES,
+  ipset: NFTABLES,
+  gate: GATE,
+  exec: EXEC,
+  none: GATE,
+}

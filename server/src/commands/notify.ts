@@ -1,0 +1,15 @@
+import type { Config } from '../config.ts'
+import { askDaemon } from '../control.ts'
+import { remark } from './output.ts'
+
+/** Has a running daemon take up what was changed, and says whether it did. */
+export async function notifyDaemon(config: Config): Promise<void> {
+  try {
+    const answer = await askDaemon(config.state, { command: 'reload' })
+    if (answer === undefined) remark('No daemon is running; the next one will know.')
+    else remark('The running daemon has taken it up.')
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : error
+    remark(`The running daemon did not take it up: ${reason}; see: oneknockd check`)
+  }
+}

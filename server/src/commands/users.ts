@@ -1,0 +1,98 @@
+import type { Config } from '../config.ts'
+import { loadConfig, usersFolderOf } from '../config.ts'
+import type { User } from '../core/directory.ts'
+import { removeFile, StoreError } from '../users/store.ts'
+import { loadDirectory, loadUser, userFile } from '../users.ts'
+import { checkName } from './enrol.ts'
+import { configFailure, Failure } from './failure.ts'
+import { notifyDaemon } from './notify.ts'
+import { formatTable, print, printJson, remark } from './output.ts'
+import { becomeOwnerOf } from './owner.ts'
+import { openSettings } from './settings.ts'
+
+export interface UserOptions {
+  readonly config: string
+  readonly json?: boolean
+}
+
+export async function listUsers(options: UserOptions): Promise<number> {
+  const directory = await loadDirectory(await openSettings(options.config))
+  if (!directory.ok) throw configFailure(directory.error)
+  const users = [...directory.value.users.values()]
+  if (options.json) printJson(users.map(describe))
+  else if (users.length === 0)
+    remark('There are no users; add one: oneknockd user add NAME --services …')
+  else print(formatTable([['USER', 'SERVICES', 'DEVICES', ''], ...users.map(listed)]))
+  return 0
+}
+
+export async function showUser(name: string, options: UserOptions): Promise<number> {
+  const user = await findUser(await openSettings(options.config), name)
+  if (options.json) printJson(describe(user))
+  else print(formatTable(shown(user)))
+  return 0
+}
+
+/** Works whatever else is wrong with the configuration: taking somebody's keys away must not wait. */
+export async function removeUser(name: string, options: UserOptions): Promise<number> {
+  checkName('user', name)
+  const folder = usersFolderOf(options.config)
+  becomeOwnerOf(folder)
+  try {
+    await removeFile(userFile(folder, name))
+  } catch (error) {
+    throw error instanceof StoreError && error.code === 'absent' ? noUser(name) : error
+  }
+  if (options.json) printJson({ user: name })
+  else print(`${name} is no user any more.\n`)
+  const config = await loadConfig(options.config)
+  if (config.ok) await notifyDaemon(config.value)
+  else
+    remark(
+      'A running daemon cannot take this up until the configuration is right; see: oneknockd check',
+    )
+  return 0
+}
+
+export async function findUser(config: Config, name: string): Promise<User> {
+  checkName('user', name)
+  const user = await loadUser(config, name)
+  if (user.ok) return user.value
+  throw user.error[0]?.code === 'absent' ? noUser(name) : configFailure(user.error)
+}
+
+const noUser = (name: string): Failure =>
+  new Failure(`there is no user ${name}; see: oneknockd user list`)
+
+/** What a program may know of a user: nothing here is a secret. */
+const describe = ({ name, services, locked, otherAddress, totp, recovery, devices }: User) => ({
+  user: name,
+  services,
+  locked,
+  other_address: otherAddress,
+  totp: totp !== undefined,
+  recovery_codes: recovery.length,
+  devices: devices.map(({ label, enrolledAt }) => ({ device: label, enrolled: iso(enrolledAt) })),
+})
+
+const listed = ({ name, services, devices, locked }: User): string[] => [
+  name,
+  services.join(', '),
+  devices.map(({ label }) => label).join(', '),
+  locked ? 'locked' : '',
+]
+
+const shown = (user: User): string[][] => [
+  ['user', user.name],
+  ['services', user.services.join(', ')],
+  ['locked', user.locked ? 'yes' : 'no'],
+  ['may admit other addresses', user.otherAddress ? 'yes' : 'no'],
+  ['authenticator', user.totp ? 'yes' : 'no'],
+  ['recovery codes', `${user.recovery.length}`],
+  ...user.devices.map(({ label, enrolledAt }) => [
+    `device ${label}`,
+    `enrolled ${iso(enrolledAt)}`,
+  ]),
+]
+
+const iso = (ms: number): string => new Date(ms).toISOString().replace('.000Z', 'Z')
