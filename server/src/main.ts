@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { Command, CommanderError, Option } from 'commander'
 import type { CheckOptions } from './commands/check.ts'
 import type { DeviceOptions } from './commands/devices.ts'
-import { ConfigFailure, Failure } from './commands/failure.ts'
+import { Failure } from './commands/failure.ts'
 import type { InitOptions } from './commands/init.ts'
 import type { UserAddOptions } from './commands/user-add.ts'
 import type { UserOptions } from './commands/users.ts'
@@ -20,7 +20,9 @@ const program = new Command('oneknockd')
   )
   .version(version())
   .configureHelp({ showGlobalOptions: true })
-  .configureOutput({ outputError: (text, write) => write(complaint(oneLine(text))) })
+  .configureOutput({
+    outputError: (text, write) => write(complaint(`${oneLine(text)}; for help: oneknockd --help`)),
+  })
   .exitOverride()
   .addHelpText(
     'after',
@@ -58,6 +60,12 @@ program
   .command('check')
   .description('say everything that is wrong with the configuration and the users')
   .action(act<CheckOptions>(async o => (await import('./commands/check.ts')).check(o)))
+
+program
+  .command('run')
+  .description('open doors, until told to stop')
+  .addHelpText('after', examples('oneknockd run --config ./try/oneknockd.toml'))
+  .action(act<{ config: string }>(async o => (await import('./commands/run.ts')).run(o)))
 
 const user = program.command('user').description('add, list, show and remove people')
 
@@ -150,13 +158,10 @@ function act<Options>(
 function report(error: unknown): number {
   // Commander has said it already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1
-  if (error instanceof ConfigFailure) process.stderr.write(`${error.lines.join('\n')}\n`)
-  else if (error instanceof Failure || error instanceof StoreError) {
-    for (const line of error.message.split('\n')) process.stderr.write(complaint(line))
-  } else {
-    const message = error instanceof Error ? error.message : `${error}`
-    process.stderr.write(complaint(`unexpected: ${oneLine(message)}; please report this`))
-  }
+  const known = error instanceof Failure || error instanceof StoreError
+  const message = error instanceof Error ? error.message : `${error}`
+  const lines = known ? message.split('\n') : [`unexpected: ${oneLine(message)}; please report it`]
+  for (const line of lines) process.stderr.write(complaint(line))
   return 1
 }
 

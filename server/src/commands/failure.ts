@@ -11,8 +11,5 @@ export class Failure extends Error {
   }
 }
 
-/** Its lines begin with the file and the line, as editors and other programs expect. */
-export class ConfigFailure extends Failure {}
-
-export const configFailure = (errors: readonly ConfigError[]): ConfigFailure =>
-  new ConfigFailure(...errors.map(formatConfigError))
+export const configFailure = (errors: readonly ConfigError[]): Failure =>
+  new Failure(...errors.map(formatConfigError))
