@@ -30,24 +30,14 @@ const started: { children: ChildProcess[]; servers: (Server | Socket)[] } = {
   servers: [],
 }
 
-try {
-  await demo()
-  say('\nThat was all of it, and all of it was seen to happen.')
-} catch (error) {
-  say(`\nThe demo stopped: ${error instanceof Error ? error.message : error}`)
-  process.exitCode = 1
-} finally {
-  for (const child of started.children) child.kill()
-  for (const server of started.servers) server.close()
-  rmSync(folder, { recursive: true })
-}
-
 async function demo(): Promise<void> {
   const ports = await freePorts()
   step('A service, and a daemon whose gate stands before it.')
   const service = createServer(socket => socket.end(GREETING))
   await listen(service, ports.service)
-  writeFileSync(configFile, configuration(ports), { mode: 0o600 })
+  const made = await run(DAEMON, ['init', '--dir', folder, '--backend', 'gate'])
+  expect(made.status === 0, `no configuration was made: ${made.stderr}`)
+  writeFileSync(configFile, configuration(ports))
   const enrolled = await run(DAEMON, ['user', 'add', 'alice', '--services', 'web', '--json'])
   expect(enrolled.status === 0, `alice could not be enrolled: ${enrolled.stderr}`)
   const { invitation, otpauth } = JSON.parse(enrolled.stdout)
@@ -194,7 +184,7 @@ interface Ended {
 }
 
 function run(program: string, args: readonly string[], input = ''): Promise<Ended> {
-  const config = program === DAEMON ? ['--config', configFile] : []
+  const config = program === DAEMON && args[0] !== 'init' ? ['--config', configFile] : []
   const child = spawn(process.execPath, [program, ...args, ...config], { env: environment })
   started.children.push(child)
   const timer = setTimeout(() => child.kill(), STEP_MS)
@@ -249,4 +239,16 @@ function step(title: string): void {
 
 function quote(output: string): void {
   for (const line of output.trimEnd().split('\n')) say(`   | ${line}`)
+}
+
+try {
+  await demo()
+  say('\nThat was all of it, and all of it was seen to happen.')
+} catch (error) {
+  say(`\nThe demo stopped: ${error instanceof Error ? error.message : error}`)
+  process.exitCode = 1
+} finally {
+  for (const child of started.children) child.kill()
+  for (const server of started.servers) server.close()
+  rmSync(folder, { recursive: true })
 }
