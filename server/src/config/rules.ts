@@ -1,4 +1,4 @@
-import { formatNetwork, type Network } from '@oneknock/shared'
+import { formatNetwork, type Network, parseAddress, scopeOf } from '@oneknock/shared'
 import type { Endpoint, Service } from '../core/directory.ts'
 import type { Backend } from './defaults.ts'
 import type { Path, Problem } from './error.ts'
@@ -92,8 +92,16 @@ function destinationRules({ name, ports, destination }: Service): Problem[] {
   return [conflict(['services', name, 'destination'], message)]
 }
 
+/** Another host may well have the same port; this host's loopback reaches the gate itself. */
 function loopRules({ name, gate }: Service): Problem[] {
   if (!gate || !endpointsClash(gate.listen, gate.forward)) return []
+  const { host } = gate.forward
+  const address = parseAddress(host)
+  const self =
+    host === gate.listen.host ||
+    host === 'localhost' ||
+    (address && ['loopback', 'unspecified'].includes(scopeOf(address)))
+  if (!self) return []
   const message = 'is where this gate itself listens; write where the service listens'
   return [conflict(['services', name, 'gate', 'forward'], message)]
 }
