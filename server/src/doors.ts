@@ -1,5 +1,11 @@
 import type { Grant } from './core/grants.ts'
-import { type Change, type Opening, Openings, openingKey } from './core/openings.ts'
+import {
+  type Change,
+  type IsPersonal,
+  type Opening,
+  Openings,
+  openingKey,
+} from './core/openings.ts'
 import { type CuttingHook, type Hook, HookError } from './hooks/hook.ts'
 
 /**
@@ -24,6 +30,7 @@ export interface DoorsOptions {
   readonly hooksOf: (service: string) => readonly Hook[]
   readonly report: (fault: Fault) => void
   readonly limitMs?: number
+  readonly isPersonal?: IsPersonal
 }
 
 /** One opening's changes, one after the other; different openings never wait for each other. */
@@ -39,13 +46,14 @@ interface Lane {
  * caller; closing is tried until it succeeds, since a door left open is the one thing not to give up on.
  */
 export class Doors {
-  readonly #openings = new Openings()
+  readonly #openings: Openings
   readonly #lanes = new Map<string, Lane>()
   readonly #options: DoorsOptions
   #stopped = false
 
   constructor(options: DoorsOptions) {
     this.#options = options
+    this.#openings = new Openings(options.isPersonal)
   }
 
   list(): Opening[] {
@@ -76,9 +84,7 @@ export class Doors {
    * grant that lives needs it; `need` has been called for those.
    */
   async settle(ended: readonly Grant[], hooks: readonly Hook[]): Promise<void> {
-    const left = ended.flatMap(({ services, networks, until }) =>
-      services.flatMap(service => networks.map(network => ({ service, network, until }))),
-    )
+    const left = ended.flatMap(grant => this.#openings.of(grant))
     const held = await Promise.all(hooks.map(hook => hook.list()))
     const unneeded = new Map<string, Opening>()
     for (const opening of [...left, ...held.flat()]) {

@@ -4,13 +4,15 @@ import { formatNetwork, type Network } from '@oneknock/shared'
 export interface Opening {
   readonly service: string
   readonly network: Network
+  /** Whose it is, for a service that opens something of each user's own; else absent. */
+  readonly user?: string
   /** Milliseconds since the Unix epoch. */
   readonly until: number
 }
 
-/** The same service for the same network is the same opening, whatever its time. */
-export const openingKey = ({ service, network }: Pick<Opening, 'service' | 'network'>): string =>
-  `${service} ${formatNetwork(network)}`
+/** The same service for the same network (and person) is the same opening, whatever its time. */
+export const openingKey = ({ service, network, user }: Omit<Opening, 'until'>): string =>
+  `${service} ${formatNetwork(network)}${user === undefined ? '' : ` ${user}`}`
 
 /** What a change of grants means for one opening. `close` carries what was open last. */
 export interface Change {
@@ -21,10 +23,14 @@ export interface Change {
 /** What a grant needs open. */
 export interface Need {
   readonly grant: string
+  readonly user: string
   readonly services: readonly string[]
   readonly networks: readonly Network[]
   readonly until: number
 }
+
+/** Whether a service opens something of each user's own: ssh forwards, a router login. */
+export type IsPersonal = (service: string) => boolean
 
 interface Needed {
   opening: Opening
@@ -36,8 +42,13 @@ interface Needed {
  * need it, and closing one grant takes away only what no other needs.
  */
 export class Openings {
+  readonly #isPersonal: IsPersonal
   readonly #needed = new Map<string, Needed>()
   readonly #keysOfGrant = new Map<string, Set<string>>()
+
+  constructor(isPersonal: IsPersonal = () => false) {
+    this.#isPersonal = isPersonal
+  }
 
   get size(): number {
     return this.#needed.size
@@ -51,15 +62,21 @@ export class Openings {
     return this.#needed.get(key)?.opening
   }
 
+  /** What a grant needs by itself, whoever else does. */
+  of({ services, networks, user, until }: Omit<Need, 'grant'>): Opening[] {
+    return services.flatMap(service =>
+      networks.map(network => ({
+        service,
+        network,
+        until,
+        ...(this.#isPersonal(service) && { user }),
+      })),
+    )
+  }
+
   /** Makes this grant need exactly what is given, whatever it needed before. */
   set(need: Need): Change[] {
-    const wanted = new Map<string, Omit<Opening, 'until'>>()
-    for (const service of need.services) {
-      for (const network of need.networks) {
-        const opening = { service, network }
-        wanted.set(openingKey(opening), opening)
-      }
-    }
+    const wanted = new Map(this.of(need).map(opening => [openingKey(opening), opening]))
     const before = this.#keysOfGrant.get(need.grant) ?? new Set()
     this.#keysOfGrant.set(need.grant, new Set(wanted.keys()))
     const changes: Change[] = []
