@@ -6,6 +6,7 @@ import {
   encodeGroup,
   GENESIS,
   type Head,
+  lineBytes,
   type Position,
 } from './lines.ts'
 import type { Recovered } from './recover.ts'
@@ -106,12 +107,13 @@ export class Chain {
       const opening = this.atStart ? [{ at: now, json: encodeCheckpoint(this.#last, state()) }] : []
       group = encodeGroup(this.head, [...opening, ...drafts])
       await this.#makeDurable(current.file, group.bytes)
-      if (opening[0]) current.fullAt = opening[0].json.length + this.#options.maxFileBytes
+      if (opening[0]) current.fullAt = lineBytes(opening[0]) + this.#options.maxFileBytes
+      // From here on the file stays, whatever comes: who has overtaken us may have read it.
+      if (await this.#isOvertaken()) throw new Overtaken()
     } catch (error) {
       await this.#abandon()
       throw error
     }
-    await this.#checkNotOvertaken(current.number)
     this.#seen = undefined
     current.bytes += group.bytes.length
     this.#last = { file: current.number, bytes: current.bytes, ...group.head }
@@ -136,11 +138,9 @@ export class Chain {
     if (this.atStart) await files.syncFolder(folder)
   }
 
-  async #checkNotOvertaken(number: number): Promise<void> {
+  #isOvertaken(): Promise<boolean> {
     const { folder, files } = this.#options
-    if (!(await files.exists(filePath(folder, number + 1)))) return
-    await this.close()
-    throw new Overtaken()
+    return files.exists(filePath(folder, this.#number + 1))
   }
 
   /** Takes away a file that holds nothing acknowledged, so that a full disk is not littered. */

@@ -97,8 +97,8 @@ export function encodeGroup(head: Head, drafts: readonly Draft[]): { bytes: Buff
   return { bytes: Buffer.from(text), head: { seq, hash } }
 }
 
-/** How much longer a line can be than its event: numbers of 16 digits, field names, hash. */
-export const ENVELOPE_BYTES = 160
+/** What a line takes at most. */
+export const lineBytes = ({ json }: Draft): number => Buffer.byteLength(json) + ENVELOPE_BYTES
 
 export function encodeCheckpoint(after: Position | undefined, state: unknown): string {
   return JSON.stringify({ event: 'checkpoint', format: FORMAT, after: after ?? null, state })
@@ -137,6 +137,8 @@ export function parseOpening(bytes: Buffer): Result<Line, WrongLine> {
 
 const TAIL_START = ',"hash":"'
 const TAIL_END = '"}'
+/** How much longer a line can be than its event: numbers of 16 digits, field names, hash. */
+const ENVELOPE_BYTES = 160
 const HASH = /^[0-9a-f]{64}$/
 const TAIL_BYTES = TAIL_START.length + 64 + TAIL_END.length
 

@@ -9,7 +9,7 @@ export interface LedgerDamage {
   readonly file: string
   /** From 1; 0 if it is the whole file. */
   readonly line: number
-  readonly wrong: WrongLine | 'missing' | 'link'
+  readonly wrong: WrongLine | 'missing' | 'short' | 'link'
   readonly message: string
 }
 
@@ -50,7 +50,8 @@ const WRONG: Record<LedgerDamage['wrong'], string> = {
   sequence: 'does not follow the line before it: lines are missing',
   commit: 'carries a commit mark that does not count its group',
   checkpoint: 'is not a checkpoint that this version can read',
-  missing: 'is missing, and the state cannot be rebuilt without it',
+  missing: 'is missing',
+  short: 'is missing: the file is shorter than what was recorded in it',
   link: 'does not go on from where the file before it ends',
 }
 

@@ -4,6 +4,7 @@ import { filePath, type NumberedFile, numberedFiles } from './folder.ts'
 import type { Line, Position } from './lines.ts'
 import { damage, type LedgerError, type LedgerNote, unreadable } from './notes.ts'
 import { type Ending, scanFile } from './scan.ts'
+import { newestOpened } from './tip.ts'
 
 export interface Recovery {
   readonly folder: string
@@ -21,31 +22,28 @@ export interface Recovered {
 }
 
 /**
- * Rebuilds the state from the newest file: its checkpoint and the lines behind it. Files whose
- * opening a crash cut short hold nothing that was acknowledged, and the one before counts. Nothing
- * on the disk is changed: what is void is left out by the next checkpoint, which names where the
- * chain goes on from.
+ * Rebuilds the state from the newest file: its checkpoint and the lines behind it. Nothing on the
+ * disk is changed: what is void is left out by the next checkpoint, which names where the chain goes
+ * on from.
  */
 export async function recover(recovery: Recovery): Promise<Result<Recovered, LedgerError>> {
+  const { folder, files, report } = recovery
   try {
-    const { folder, files } = recovery
     await files.ensureFolder(folder)
     const seen = await numberedFiles(files, folder)
-    for (let number = seen.at(-1)?.number ?? 0; number > 0; number--) {
-      const path = filePath(folder, number)
-      if (!seen.some(file => file.number === number)) return fail(damage(path, 0, 'missing'))
-      const bytes = await files.read(path)
-      const { position, ending } = replayFile(recovery, number, bytes)
-      if (ending.kind === 'damaged') return fail(damage(path, ending.line, ending.wrong))
-      if (position) {
-        if (ending.kind === 'torn') recovery.report(cut(path, ending))
-        return ok({ last: position, seen })
-      }
-      recovery.report(skipped(path, bytes.length))
-    }
-    return ok({ last: undefined, seen })
+    const newest = await newestOpened(folder, files, seen, (path, bytes) =>
+      report(skipped(path, bytes)),
+    )
+    if (!newest.ok) return newest
+    if (!newest.value) return ok({ last: undefined, seen })
+    const { number } = newest.value
+    const path = filePath(folder, number)
+    const { position, ending } = replayFile(recovery, number, await files.read(path))
+    if (ending.kind === 'damaged') return fail(damage(path, ending.line, ending.wrong))
+    if (ending.kind === 'torn') report(cut(path, ending))
+    return ok({ last: position, seen })
   } catch (error) {
-    return fail(unreadable(recovery.folder, error))
+    return fail(unreadable(folder, error))
   }
 }
 

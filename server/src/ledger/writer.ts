@@ -3,7 +3,7 @@ import { fail, ok, type Result } from '@oneknock/shared'
 import { Chain, type ChainOptions, Overtaken } from './chain.ts'
 import { numberedFiles } from './folder.ts'
 import type { Ledger } from './ledger.ts'
-import { type Draft, ENVELOPE_BYTES, type Head, type LedgerEvent } from './lines.ts'
+import { type Draft, type Head, type LedgerEvent, lineBytes } from './lines.ts'
 import { anotherDaemon, describe, failure, type LedgerFailure, type LedgerNote } from './notes.ts'
 import { Space } from './space.ts'
 
@@ -145,7 +145,7 @@ export class Writer<E extends LedgerEvent> implements Ledger<E> {
   #withinSpace(queued: readonly Pending[]): readonly Pending[] {
     let planned = 0
     return queued.filter(pending => {
-      const bytes = Buffer.byteLength(pending.json) + ENVELOPE_BYTES
+      const bytes = lineBytes(pending)
       const fits = this.#space.admits(planned + bytes, pending.refusal)
       if (fits) planned += bytes
       else this.#settle(pending, fail(this.#noSpace()))
@@ -191,8 +191,10 @@ export class Writer<E extends LedgerEvent> implements Ledger<E> {
   }
 
   #fail(failed: LedgerFailure): LedgerFailure {
+    const { why, message } = failed
+    // Said once, not each second for as long as it lasts.
+    if (message !== this.#failed?.message) this.#options.report({ kind: 'failed', why, message })
     this.#failed = failed
-    this.#options.report({ kind: 'failed', why: failed.why, message: failed.message })
     return failed
   }
 
