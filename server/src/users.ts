@@ -23,8 +23,8 @@ export type UsersConfig = Pick<Config, 'services' | 'usersFolder'>
 export async function loadDirectory(
   config: UsersConfig,
 ): Promise<Result<Directory, ConfigError[]>> {
-  const listed = listUsers(config.usersFolder)
-  if (!listed.ok) return fail(listed.error)
+  const listed = listFolder(config.usersFolder)
+  if (!listed.ok) return fail([listed.error])
   const users = new Map<string, User>()
   const deviceOfKey = new Map<string, string>()
   const failures: Failure[] = []
@@ -62,37 +62,29 @@ export async function parseUser(
   return read.ok ? ok(read.value.user) : fail(await explain(read.error))
 }
 
-/** Names of users, sorted. What does not end in `.toml`, and hidden files, are none of ours. */
-export function listUsers(usersFolder: string): Result<string[], ConfigError[]> {
+/** Names, sorted. What does not end in `.toml`, and hidden files, are none of ours. */
+function listFolder(usersFolder: string): Result<string[], ConfigError> {
   const untrusted = checkPrivateFolder(usersFolder)
-  if (untrusted) return fail([withRemedy(untrusted)])
+  if (untrusted) return fail(withRemedy(untrusted))
   const files = readdirSync(usersFolder).filter(
     file => file.endsWith(SUFFIX) && !file.startsWith('.'),
   )
-  const names = files.map(file => file.slice(0, -SUFFIX.length)).sort()
-  const errors = names
-    .filter(name => !isName(name))
-    .map((name): ConfigError => {
-      const file = userFile(usersFolder, name)
-      return { code: 'value', file, message: `the file names the user, and ${NAME_RULE}` }
-    })
-  return errors.length === 0 ? ok(names) : fail(errors)
+  return ok(files.map(file => file.slice(0, -SUFFIX.length)).sort())
 }
 
-interface Failure {
-  readonly file: string
-  readonly text: string
-  readonly problems: readonly Problem[]
-  /** Of the file as a whole: nothing stands in its text to point at. */
-  readonly whole?: ConfigError
-}
+/** A file that cannot be read at all, or a text with problems in it whose lines are still to be found. */
+type Failure =
+  | ConfigError
+  | { readonly file: string; readonly text: string; readonly problems: readonly Problem[] }
 
 type Understood = Result<{ file: string; text: string; user: User }, Failure>
 
 function readFile(file: string, name: string, services: ReadonlyMap<string, Service>): Understood {
+  if (!isName(name)) {
+    return fail({ code: 'value', file, message: `the file names the user, and ${NAME_RULE}` })
+  }
   const text = readTrusted(file, USER_FILE)
-  if (text.ok) return understand(file, name, text.value, services)
-  return fail({ file, text: '', problems: [], whole: text.error })
+  return text.ok ? understand(file, name, text.value, services) : text
 }
 
 function understand(
@@ -102,7 +94,7 @@ function understand(
   services: ReadonlyMap<string, Service>,
 ): Understood {
   const toml = parseToml(file, text)
-  if (!toml.ok) return fail({ file, text, problems: [], whole: toml.error })
+  if (!toml.ok) return toml
   const problems: Problem[] = []
   const user = readUser(name, toml.value, services, problems)
   return user && problems.length === 0 ? ok({ file, text, user }) : fail({ file, text, problems })
@@ -120,8 +112,8 @@ function sharedKeys(user: User, deviceOfKey: Map<string, string>): Problem[] {
   })
 }
 
-const explain = async ({ file, text, problems, whole }: Failure): Promise<ConfigError[]> =>
-  whole ? [whole] : locate(file, text, problems)
+const explain = async (failure: Failure): Promise<ConfigError[]> =>
+  'problems' in failure ? locate(failure.file, failure.text, failure.problems) : [failure]
 
 const withRemedy = (error: ConfigError): ConfigError =>
   error.code === 'absent'

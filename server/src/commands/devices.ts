@@ -5,6 +5,7 @@ import type { Config } from '../config.ts'
 import type { Device, User } from '../core/directory.ts'
 import { addDevice as addToText, removeDevice as removeFromText } from '../users/edit.ts'
 import { replaceFile } from '../users/store.ts'
+import { byLabel } from '../users/user.ts'
 import { parseUser, USER_FILE, userFile } from '../users.ts'
 import { invitationOf, newDevice } from './enrol.ts'
 import { configFailure, Failure } from './failure.ts'
@@ -88,7 +89,7 @@ async function edit(config: Config, name: string, { devices, text }: Edit): Prom
     if (!before.ok) throw configFailure([before.error])
     const user = await parseUser(config, name, before.value)
     if (!user.ok) throw configFailure(user.error)
-    const wanted: User = { ...user.value, devices: devices(user.value.devices) }
+    const wanted: User = { ...user.value, devices: devices(user.value.devices).toSorted(byLabel) }
     const after = await text(before.value)
     const got = await parseUser(config, name, after)
     if (!got.ok || !isDeepStrictEqual({ ...got.value }, wanted)) {

@@ -32,9 +32,9 @@ export function readUser(
       // The configuration's own string: a part of this file's text would keep all of it in memory.
       return known === undefined ? [] : [known]
     }),
-    devices: [...raw.devices].map(([label, { key, enrolled }]) =>
-      device(name, label, key, enrolled),
-    ),
+    devices: [...raw.devices]
+      .map(([label, { key, enrolled }]) => device(name, label, key, enrolled))
+      .sort(byLabel),
     totp: raw.totp && totpFactor(raw.totp.secret),
     otherAddress: raw.other_address,
     locked: raw.locked,
@@ -48,6 +48,9 @@ export const device = (user: string, label: string, key: Uint8Array, at: number)
   key,
   enrolledAt: at,
 })
+
+/** A table's keys come in no order that can be relied on: `[devices.10]` goes first in JavaScript. */
+export const byLabel = (a: Device, b: Device): number => (a.label < b.label ? -1 : 1)
 
 const TOTP_ID = new TextEncoder().encode('oneknock totp')
 /** 64 bits name a million secrets without two ever meeting, and tell nothing about them. */
