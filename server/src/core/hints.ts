@@ -11,17 +11,18 @@ const NOWHERE = -1
  * for each minute that the freshness window touches, and one ahead, filled in slices: so a minute's
  * turn costs nothing.
  *
- * Devices are small numbers, given out by `add` and never given twice: what a table still holds of a
- * removed one leads nowhere.
+ * Devices are small numbers, given out by `add`; that of a removed one is given out again.
  */
 export class HintTable {
   /** Minutes to either side of now. */
   readonly #reach: number
   #keys = new Uint8Array(SLOTS_MIN * KEY_BYTES)
   #devices = 0
+  /** Numbers below `#devices` that nobody has. A hint under their wiped keys could be anybody's guess. */
+  readonly #free = new Set<number>()
   #epoch = Number.NaN
   readonly #minutes = new Map<number, Minute>()
-  /** The complete tables around the present minute, in the order in which they are searched. */
+  /** The tables around the present minute, in the order in which they are searched. */
   #searched: readonly Minute[] = []
 
   constructor(freshnessMs: number) {
@@ -30,21 +31,23 @@ export class HintTable {
 
   /** Takes in a device; its packets are found at once. */
   add(deviceKey: Uint8Array): number {
-    const device = this.#devices
-    if ((device + 1) * KEY_BYTES > this.#keys.length) this.#growKeys()
+    const device = this.#newNumber()
     this.#keys.set(deriveHintKey(deviceKey), device * KEY_BYTES)
-    this.#devices++
     for (const minute of this.#minutes.values()) {
       // A minute still being filled gets to this device by itself.
-      if (minute.filled === device) this.#fill(minute, device + 1)
+      if (minute.filled === device) minute.filled++
+      if (minute.filled > device) this.#insert(minute, device)
     }
     return device
   }
 
   /** No packet of this device is found any more. */
   remove(device: number): void {
+    for (const minute of this.#minutes.values()) {
+      if (minute.filled > device) minute.forget(this.#hint(device, minute), device)
+    }
     this.#keys.fill(0, device * KEY_BYTES, (device + 1) * KEY_BYTES)
-    for (const minute of this.#minutes.values()) minute.forget(device)
+    this.#free.add(device)
   }
 
   /**
@@ -114,17 +117,31 @@ export class HintTable {
 
   #fill(minute: Minute, until: number): void {
     for (let device = minute.filled; device < until; device++) {
-      const key = this.#keys.subarray(device * KEY_BYTES, (device + 1) * KEY_BYTES)
-      const hint = hintAt(key, minute.epoch)
-      minute.insert(readU32(hint, 0), readU32(hint, 4), device)
+      if (!this.#free.has(device)) this.#insert(minute, device)
     }
     minute.filled = until
   }
 
-  #growKeys(): void {
-    const grown = new Uint8Array(this.#keys.length * 2)
-    grown.set(this.#keys)
-    this.#keys = grown
+  #insert(minute: Minute, device: number): void {
+    const hint = this.#hint(device, minute)
+    minute.insert(readU32(hint, 0), readU32(hint, 4), device)
+  }
+
+  #hint(device: number, { epoch }: Minute): Uint8Array {
+    return hintAt(this.#keys.subarray(device * KEY_BYTES, (device + 1) * KEY_BYTES), epoch)
+  }
+
+  #newNumber(): number {
+    for (const device of this.#free) {
+      this.#free.delete(device)
+      return device
+    }
+    if ((this.#devices + 1) * KEY_BYTES > this.#keys.length) {
+      const grown = new Uint8Array(this.#keys.length * 2)
+      grown.set(this.#keys)
+      this.#keys = grown
+    }
+    return this.#devices++
   }
 }
 
@@ -178,9 +195,12 @@ class Minute {
     this.#entries++
   }
 
-  forget(device: number): void {
-    const slot = this.#owner.indexOf(device + 1)
-    if (slot >= 0) this.#owner[slot] = -1
+  forget(hint: Uint8Array, device: number): void {
+    let slot = readU32(hint, 4) & this.#mask
+    while (this.#owner[slot] !== 0 && this.#owner[slot] !== device + 1) {
+      slot = (slot + 1) & this.#mask
+    }
+    if (this.#owner[slot] !== 0) this.#owner[slot] = -1
   }
 
   #grow(): void {
