@@ -4,7 +4,13 @@ import type { ExecSettings, Service } from '../core/directory.ts'
 import { type Opening, openingKey } from '../core/openings.ts'
 import { dropCapabilities } from './capabilities.ts'
 import { type Outcome, runCommand } from './command.ts'
-import { HookError, type HookErrorCode, type HookLog, type LivingHook } from './hook.ts'
+import {
+  type HookConfig,
+  HookError,
+  type HookErrorCode,
+  type HookLog,
+  type LivingHook,
+} from './hook.ts'
 import { Slots } from './slots.ts'
 
 export interface ExecParts {
@@ -31,14 +37,14 @@ export const COMMAND_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
 export class ExecHook implements LivingHook {
   readonly name = 'exec'
   readonly #parts: ExecParts
-  readonly #settings = new Map<string, ExecSettings>()
+  #settings: ReadonlyMap<string, ExecSettings>
   readonly #held = new Map<string, Held>()
   readonly #turns = new Map<string, Promise<void>>()
   #running: Running | undefined
 
   constructor(parts: ExecParts) {
     this.#parts = parts
-    for (const { name, exec } of parts.services) if (exec) this.#settings.set(name, exec)
+    this.#settings = settingsOf(parts.services)
   }
 
   async start(): Promise<void> {
@@ -46,6 +52,13 @@ export class ExecHook implements LivingHook {
       throw this.#error('unavailable', message)
     })
     this.#running = { prefix, slots: new Slots(COMMANDS_AT_ONCE, WAIT_LIMIT) }
+  }
+
+  async configure({ services }: HookConfig): Promise<void> {
+    this.#settings = settingsOf(services)
+    for (const [key, { opening }] of this.#held) {
+      if (!this.#settings.has(opening.service)) this.#held.delete(key)
+    }
   }
 
   /** Waits for the commands that run, each until its time limit. What is open stays so. */
@@ -146,6 +159,9 @@ export class ExecHook implements LivingHook {
     return new HookError(this.name, code, message)
   }
 }
+
+const settingsOf = (services: Iterable<Service>): ReadonlyMap<string, ExecSettings> =>
+  new Map([...services].flatMap(({ name, exec }) => (exec ? [[name, exec]] : [])))
 
 interface Held {
   readonly opening: Opening

@@ -1,10 +1,17 @@
+import { isDeepStrictEqual } from 'node:util'
 import { contains } from '@oneknock/shared'
 import type { Clock } from '../core/clock.ts'
 import type { Endpoint, GateSettings, Service } from '../core/directory.ts'
 import type { Opening } from '../core/openings.ts'
 import { Admissions } from './admissions.ts'
 import { Forwarder, GATE_LIMITS, type GateLimits } from './forwarder.ts'
-import { type CuttingHook, HookError, type HookLog, type LivingHook } from './hook.ts'
+import {
+  type CuttingHook,
+  type HookConfig,
+  HookError,
+  type HookLog,
+  type LivingHook,
+} from './hook.ts'
 
 export interface GateParts {
   /** Those without a gate of their own are left to other hooks. */
@@ -25,29 +32,35 @@ const TROUBLE_INTERVAL = 10_000
 export class GateHook implements LivingHook, CuttingHook {
   readonly name = 'gate'
   readonly #parts: GateParts
-  readonly #doors = new Map<string, Door>()
+  #doors: ReadonlyMap<string, Door>
   #listening = false
 
   constructor(parts: GateParts) {
     this.#parts = parts
-    for (const service of parts.services) {
-      if (service.gate) this.#doors.set(service.name, this.#makeDoor(service, service.gate))
-    }
+    this.#doors = this.#makeDoors(parts.services)
   }
 
   /** All of the gates listen, or none. */
   async start(): Promise<void> {
+    await this.#listen(this.#doors)
+    this.#listening = true
+  }
+
+  /** A gate that stays as it is keeps its openings and its connections; one that changes does not. */
+  async configure({ services }: HookConfig): Promise<void> {
+    const before = this.#doors
+    const after = this.#makeDoors(services, before)
+    const gone = [...before].filter(([name, door]) => after.get(name) !== door)
+    const fresh = [...after].filter(([name, door]) => before.get(name) !== door)
+    // A gate may take over a port from one that goes, so the old ones let go of theirs first.
+    await Promise.all(gone.map(([, { forwarder }]) => forwarder.close()))
     try {
-      for (const [name, { settings, forwarder }] of this.#doors) {
-        await forwarder.listen().catch(error => {
-          throw new HookError(this.name, 'unavailable', cannotListen(name, settings.listen, error))
-        })
-      }
-      this.#listening = true
+      await this.#listen(fresh)
     } catch (error) {
-      await this.stop()
+      await this.#listen(gone)
       throw error
     }
+    this.#doors = after
   }
 
   /** Ends every connection: they run through this process. */
@@ -95,6 +108,34 @@ export class GateHook implements LivingHook, CuttingHook {
     return this.#doors.get(service)?.forwarder.endpoint()
   }
 
+  async #listen(doors: Iterable<readonly [string, Door]>): Promise<void> {
+    const listening: Forwarder[] = []
+    try {
+      for (const [name, { settings, forwarder }] of doors) {
+        await forwarder.listen().catch(error => {
+          throw new HookError(this.name, 'unavailable', cannotListen(name, settings.listen, error))
+        })
+        listening.push(forwarder)
+      }
+    } catch (error) {
+      await Promise.all(listening.map(forwarder => forwarder.close()))
+      throw error
+    }
+  }
+
+  #makeDoors(services: Iterable<Service>, before?: ReadonlyMap<string, Door>): Map<string, Door> {
+    const doors = new Map<string, Door>()
+    for (const service of services) {
+      if (!service.gate) continue
+      const kept = before?.get(service.name)
+      doors.set(
+        service.name,
+        kept && sameGate(kept, service) ? kept : this.#makeDoor(service, service.gate),
+      )
+    }
+    return doors
+  }
+
   #makeDoor(service: Service, settings: GateSettings): Door {
     const { clock, limits = GATE_LIMITS } = this.#parts
     const admissions = new Admissions(clock)
@@ -125,6 +166,9 @@ interface Door {
   readonly forwarder: Forwarder
   readonly cutsOnClose: boolean
 }
+
+const sameGate = ({ settings, cutsOnClose }: Door, { gate, onExpiry }: Service): boolean =>
+  isDeepStrictEqual(settings, gate) && cutsOnClose === (onExpiry === 'cut')
 
 function cannotListen(service: string, { host, port }: Endpoint, error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException

@@ -1,3 +1,5 @@
+import type { Network } from '@oneknock/shared'
+import type { Service } from '../core/directory.ts'
 import type { Opening } from '../core/openings.ts'
 
 /**
@@ -18,8 +20,22 @@ export interface Hook {
 export interface LivingHook extends Hook {
   /** Puts the guard up: nothing passes yet that is not granted. */
   start(): Promise<void>
+  /**
+   * Takes up another configuration, whole or not at all. What is open stays open, as long as its
+   * service is defined as before; whatever else was open is no longer.
+   */
+  configure(config: HookConfig): Promise<void>
   /** Lets go of what belongs to this process; what guards the host stays. */
   stop(): Promise<void>
+}
+
+/** What hooks take from the configuration. */
+export interface HookConfig {
+  readonly services: readonly Service[]
+  /** Networks that are never locked out. */
+  readonly allow: readonly Network[]
+  /** The UDP ports where packets come in. */
+  readonly spaPorts: readonly number[]
 }
 
 /** A hook that can also end what began while the door was open. */
