@@ -63,6 +63,7 @@ function build(end: (exit: Exit) => void): Command {
     )
   program
     .command('list')
+    .summary('list the targets')
     .description('List the targets.')
     .option('--json', 'one JSON object a line')
     .action(async (flags: ListFlags) =>
@@ -70,6 +71,7 @@ function build(end: (exit: Exit) => void): Command {
     )
   program
     .command('show')
+    .summary('show a target')
     .description('Show what is kept of a target, all but the key.')
     .argument('<target>')
     .option('--json', 'a JSON object')
@@ -78,6 +80,7 @@ function build(end: (exit: Exit) => void): Command {
     )
   program
     .command('remove')
+    .summary('forget a target')
     .description('Forget a target and its key.')
     .argument('<target>')
     .action(async (target: string) =>
@@ -102,6 +105,7 @@ function build(end: (exit: Exit) => void): Command {
     )
   program
     .command('close')
+    .summary('close it again')
     .description('Close what this device opened, before its time is up.')
     .argument('<target>')
     .argument('[service...]', 'what to close; none: everything')

@@ -24,22 +24,38 @@ const ESCAPE_SEQUENCE = /\x1b(\[[0-9;]*[A-Za-z~]|O.|)/g
 
 /**
  * Asks the person at this process's terminal, wherever its input and output go. While it asks, the
- * terminal is in raw mode; Node puts it back at any exit, by a signal too.
+ * terminal is in raw mode; at SIGINT and SIGTERM Node puts it back.
  */
 export async function askTerminal(question: string, echo: Echo): Promise<Result<string, NoAnswer>> {
   const fds = openTerminal()
   if (!fds) return fail('no-terminal')
-  const show = (text: string) => writeSync(fds.output, text)
+  const show = (text: string) => writeIfThere(fds.output, text)
   const input = new ReadStream(fds.input)
+  let hangUp = () => {}
+  const hungUp = new Promise<Result<string, NoAnswer>>(settle => {
+    hangUp = () => settle(fail('interrupted'))
+  })
+  // Here Node would end, and leave the terminal raw.
+  process.once('SIGHUP', hangUp)
   try {
     input.setRawMode(true)
     show(question)
-    return await readLine(input, echo === 'stars' ? show : () => {})
+    return await Promise.race([readLine(input, echo === 'stars' ? show : () => {}), hungUp])
   } finally {
+    process.off('SIGHUP', hangUp)
     input.setRawMode(false)
     input.destroy()
     show('\n')
     closeSync(fds.output)
+  }
+}
+
+/** A terminal that is gone has nobody to show anything to. */
+function writeIfThere(fd: number, text: string): void {
+  try {
+    writeSync(fd, text)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error
   }
 }
 

@@ -1,0 +1,88 @@
+import { encodeKnock } from '@oneknock/shared'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { formatDuration, parseDuration } from '../../client/src/duration.ts'
+import { parseFactor } from '../../client/src/factor.ts'
+import { quote } from '../../client/src/quote.ts'
+import { address } from './fake-world.ts'
+
+describe('a code as typed', () => {
+  it.each([
+    ['123456', 'totp', '123456'],
+    [' 123 456\n', 'totp', '123456'],
+    ['cccjgjgkhcbbirdrfdnlnghhfgrtnnlgedjlftrbdeut', 'yubikey', undefined],
+    ['abcd-efgh-ijkl-mnop-qrst-uvwx-yz23', 'recovery', undefined],
+    ['ABCD efgh', 'recovery', undefined],
+  ])('%j is a %s code', (text, kind, code = text) => {
+    expect(parseFactor(text)).toEqual({ ok: true, value: { kind, code } })
+  })
+
+  it.each([
+    ['', 'empty'],
+    [' \n', 'empty'],
+    ['12345', '6 digits, not 5'],
+    ['1234567', '6 digits, not 7'],
+    ['123\n456', 'one line'],
+    ['a\tb', 'one line'],
+    ['código', 'one line'],
+    ['x'.repeat(49), '48 characters at most'],
+  ])('%j is none, and is not repeated', (text, words) => {
+    const parsed = parseFactor(text)
+    const message = parsed.ok ? '' : parsed.error.message
+    expect(message).toContain(words)
+    if (text.trim().length > 2) expect(message).not.toContain(text.trim())
+  })
+
+  it('is always one that a packet can hold', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[ 0-9a-v-]{0,50}$/)), text => {
+        const parsed = parseFactor(text)
+        if (!parsed.ok) return
+        const encoded = encodeKnock({
+          verb: 'open',
+          factor: parsed.value,
+          lifetime: 0,
+          sentAt: 0,
+          knockId: '0'.repeat(16),
+          address: address('::'),
+          prefix: 128,
+          services: [],
+        })
+        expect(encoded.ok).toBe(true)
+      }),
+    )
+  })
+})
+
+describe('a duration', () => {
+  it.each([
+    ['30s', 30],
+    ['10m', 600],
+    ['1h30m', 5_400],
+    ['1d', 86_400],
+  ])('%s is %i seconds, and back', (text, seconds) => {
+    expect(parseDuration(text)).toBe(seconds)
+    expect(formatDuration(seconds)).toBe(text)
+  })
+
+  it.each(['', '0s', '30', 's', '-1s', '1.5h', '1m1h', '1 h', '99999999d'])('is not %j', text => {
+    expect(parseDuration(text)).toBeUndefined()
+  })
+
+  it('reads what it writes', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 2 ** 32 - 1 }), seconds => {
+        expect(parseDuration(formatDuration(seconds))).toBe(seconds)
+      }),
+    )
+  })
+})
+
+it('quotes nothing that a terminal would obey', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), text => {
+      expect(quote(text)).not.toMatch(/[\x00-\x1f\x7f-\x9f\u2028\u202e\u2066]/)
+    }),
+  )
+  expect(quote('a\x1b[31m\x9b\u202e')).toBe('"a\\u001b[31m\\u009b\\u202e"')
+})

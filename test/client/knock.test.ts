@@ -1,0 +1,454 @@
+import { PACKET_BYTES, REASONS, type Reply, toHex } from '@oneknock/shared'
+import { describe, expect, it } from 'vitest'
+import {
+  GIVE_UP_MS,
+  GRACE_MAX_MS,
+  GRACE_MIN_MS,
+  POLL_MS,
+  RETRANSMIT_AT_MS,
+} from '../../client/src/conversation.ts'
+import { type KnockOptions, knockWith, PATIENCE_MS, RESOLVE_MS } from '../../client/src/knock.ts'
+import type { KnockEvent, KnockResult } from '../../client/src/outcome.ts'
+import { address, FakeWorld, KEY, replyTo } from './fake-world.ts'
+
+const V4 = '198.51.100.1'
+const V6 = '2001:db8:1::1'
+const OWN_V4 = '203.0.113.7'
+const OWN_V6 = '2001:db8:2::7'
+const TOTP = { kind: 'totp', code: '123456' } as const
+
+const only4 = (roundTrip?: number) => new FakeWorld({ [V4]: place(OWN_V4, roundTrip) })
+const both = (roundTrip4?: number, roundTrip6 = roundTrip4) =>
+  new FakeWorld({ [V6]: place(OWN_V6, roundTrip6), [V4]: place(OWN_V4, roundTrip4) })
+const place = (own: string, roundTrip?: number) => ({
+  own,
+  ...(roundTrip !== undefined && { roundTrip }),
+})
+
+/** A knock under way; `result` is there once it has ended. */
+function start(world: FakeWorld, options: KnockOptions = {}) {
+  const events: KnockEvent[] = []
+  const running: { result?: KnockResult; at?: number; events: KnockEvent[] } = { events }
+  knockWith(
+    world,
+    { host: 'gate.example.com', port: 62201, key: KEY },
+    { factor: TOTP, on: event => events.push(event), ...options },
+  ).then(result => {
+    running.result = result
+    running.at = world.clock.monotonic()
+  })
+  return running
+}
+
+/** As the server answers: the first packet opens, the other family's joins, each told its own address. */
+const joins = (sent: FakeWorld['sent'][number]): Partial<Reply> => ({ address: sent.knock.address })
+
+describe('one family', () => {
+  it('sends one packet and ends with its reply', async () => {
+    const world = only4(20)
+    world.answer = joins
+    const running = start(world, { services: ['ssh'], lifetime: 60 })
+    await world.clock.advance(20)
+    expect(running.result).toEqual({
+      status: 'opened',
+      admitted: [{ address: OWN_V4, prefix: 128 }],
+      lifetime: 1800,
+      until: world.clock.now() + 1_800_000,
+      grant: '00000000000000aa',
+      detail: 'ssh',
+      clockOffsetMs: 10,
+    })
+    expect(world.sent).toHaveLength(1)
+    expect(world.sent[0]!.datagram).toHaveLength(PACKET_BYTES)
+    expect(world.sent[0]!.knock).toMatchObject({
+      verb: 'open',
+      factor: TOTP,
+      services: ['ssh'],
+      lifetime: 60,
+      address: OWN_V4,
+      prefix: 128,
+    })
+    expect(world.closed).toEqual([V4])
+    expect(world.clock.timers).toBe(0)
+  })
+
+  it('retransmits on schedule and gives up', async () => {
+    const world = only4()
+    const running = start(world)
+    await world.clock.advance(GIVE_UP_MS - 1)
+    expect(world.sent.map(({ at }) => at)).toEqual([0, ...RETRANSMIT_AT_MS])
+    expect(running.result).toBeUndefined()
+    await world.clock.advance(1)
+    expect(running.result).toEqual({ status: 'no-reply', servers: [V4], portClosed: false })
+    expect(world.clock.timers).toBe(0)
+  })
+
+  it('makes every packet anew, under one knock id', async () => {
+    const world = only4()
+    start(world)
+    await world.clock.advance(GIVE_UP_MS)
+    const { sent } = world
+    expect(new Set(sent.map(({ knock }) => knock.knockId)).size).toBe(1)
+    expect(new Set(sent.map(({ datagram }) => toHex(datagram, 8, 32))).size).toBe(sent.length)
+    expect(sent.map(({ knock }) => knock.sentAt - world.clock.epoch)).toEqual(
+      sent.map(({ at }) => at),
+    )
+  })
+
+  it('takes another knock id for another knock', async () => {
+    const world = only4()
+    start(world)
+    start(world)
+    await world.clock.advance(0)
+    expect(world.sent[0]!.knock.knockId).not.toBe(world.sent[1]!.knock.knockId)
+  })
+
+  it('takes a late reply to an earlier packet', async () => {
+    const world = only4()
+    const running = start(world)
+    await world.clock.advance(2_000)
+    world.deliver(V4, replyTo(world.sent[0]!.datagram, {}))
+    await world.clock.advance(0)
+    expect(running.result?.status).toBe('opened')
+  })
+
+  it('gives every reason of a refusal, and says where it was seen', async () => {
+    for (const reason of REASONS) {
+      const world = only4(5)
+      world.answer = () => ({ status: 'refused', reason, lifetime: 0, detail: 'x' })
+      const running = start(world)
+      await world.clock.advance(5)
+      expect(running.result).toMatchObject({ status: 'refused', reason, source: OWN_V4 })
+    }
+  })
+
+  it('closes without a code', async () => {
+    const world = only4(5)
+    world.answer = () => ({ status: 'closed', lifetime: 0 })
+    const running = start(world, { verb: 'close', factor: { kind: 'none', code: '' } })
+    await world.clock.advance(5)
+    expect(running.result).toMatchObject({ status: 'closed', detail: 'ssh' })
+    expect(world.sent[0]!.knock).toMatchObject({ verb: 'close', factor: { kind: 'none' } })
+  })
+
+  it('measures the clocks from the middle of the way', async () => {
+    const world = only4(40)
+    world.answer = ({ knock }) => ({ serverMs: knock.sentAt + 20 + 95_000 })
+    const running = start(world)
+    await world.clock.advance(40)
+    expect(running.result).toMatchObject({ clockOffsetMs: 95_000 })
+    expect(running.events.filter(({ type }) => type === 'clock')).toEqual([
+      { type: 'clock', offsetMs: 95_000 },
+    ])
+  })
+})
+
+describe('two families', () => {
+  it('knocks over both at once, each packet naming its own family’s address', async () => {
+    const world = both(20)
+    world.answer = joins
+    const running = start(world)
+    await world.clock.advance(20)
+    expect(world.sent.map(({ at, knock }) => [at, knock.address])).toEqual([
+      [0, OWN_V6],
+      [0, OWN_V4],
+    ])
+    const [first, second] = world.sent.map(({ knock }) => ({ ...knock, address: undefined }))
+    expect(first).toEqual(second)
+    expect(running.result).toMatchObject({
+      status: 'opened',
+      admitted: [
+        { address: OWN_V6, prefix: 128 },
+        { address: OWN_V4, prefix: 128 },
+      ],
+    })
+    expect(running.at).toBe(20)
+  })
+
+  it.each([
+    [1, GRACE_MIN_MS],
+    [60, 120],
+    [1_000, GRACE_MAX_MS],
+  ])(
+    'with a round trip of %i ms waits %i ms for a family that is not there',
+    async (roundTrip, grace) => {
+      const world = new FakeWorld({ [V6]: place(OWN_V6), [V4]: place(OWN_V4, roundTrip) })
+      world.answer = joins
+      const running = start(world)
+      await world.clock.advance(GIVE_UP_MS)
+      expect(running.result).toMatchObject({ admitted: [{ address: OWN_V4 }] })
+      expect(running.at).toBe(roundTrip + grace)
+    },
+  )
+
+  it('does not mind a family without a route', async () => {
+    const world = new FakeWorld({ [V6]: {}, [V4]: place(OWN_V4, 20) })
+    world.answer = joins
+    const running = start(world)
+    await world.clock.advance(20)
+    expect(running.result?.status).toBe('opened')
+    expect(running.at).toBe(20)
+    expect(running.events).toContainEqual({
+      type: 'trouble',
+      family: 6,
+      server: V6,
+      cause: 'ENETUNREACH',
+    })
+  })
+
+  it('asks again when its packet came before the knock was accepted', async () => {
+    const world = both(20)
+    const [six, four] = [address(OWN_V6), address(OWN_V4)]
+    world.answer = ({ at, knock }) => ({ address: at < 20 ? six : knock.address })
+    const running = start(world)
+    await world.clock.advance(40)
+    expect(world.sent.map(({ at, knock }) => [at, knock.address])).toEqual([
+      [0, six],
+      [0, four],
+      [20, four],
+    ])
+    expect(running.result).toMatchObject({ admitted: [{ address: six }, { address: four }] })
+  })
+
+  it('asks again once only, and is content with what there is', async () => {
+    const world = both(20)
+    world.answer = () => ({ address: address(OWN_V6) })
+    const running = start(world)
+    await world.clock.advance(40)
+    expect(world.sent).toHaveLength(3)
+    expect(running.result).toMatchObject({ admitted: [{ address: OWN_V6 }] })
+  })
+
+  it('does not take a copy of the first answer for the second', async () => {
+    const world = both()
+    const running = start(world)
+    await world.clock.advance(0)
+    const [six, four] = world.sent
+    world.deliver(V6, replyTo(six!.datagram, { address: address(OWN_V6) }))
+    const early = replyTo(four!.datagram, { address: address(OWN_V6) })
+    world.deliver(V4, early)
+    world.deliver(V4, early)
+    world.deliver(V4, replyTo(world.sent[2]!.datagram, { address: address(OWN_V4) }))
+    await world.clock.advance(0)
+    expect(running.result).toMatchObject({
+      admitted: [{ address: OWN_V6 }, { address: OWN_V4 }],
+    })
+  })
+
+  it('is open if one family opened, whatever the other was told', async () => {
+    const world = both(20)
+    world.answer = sent =>
+      sent.knock.address === OWN_V6 ? { status: 'refused', reason: 'address' } : joins(sent)
+    const running = start(world)
+    await world.clock.advance(20)
+    expect(running.result).toMatchObject({ status: 'opened', admitted: [{ address: OWN_V4 }] })
+  })
+
+  it('has no way if neither family has', async () => {
+    const world = new FakeWorld({ [V6]: {}, [V4]: {} })
+    const running = start(world)
+    await world.clock.advance(0)
+    expect(running.result).toEqual({
+      status: 'unreachable',
+      servers: [V6, V4],
+      cause: 'ENETUNREACH',
+    })
+  })
+})
+
+describe('approval', () => {
+  const pendingUntil =
+    (ms: number) =>
+    (sent: FakeWorld['sent'][number]): Partial<Reply> =>
+      sent.at < ms ? { status: 'pending', lifetime: 0, detail: 'phone' } : joins(sent)
+
+  it('asks slowly under the same knock id until somebody says yes', async () => {
+    const world = only4(20)
+    world.answer = pendingUntil(3 * POLL_MS)
+    const running = start(world)
+    await world.clock.advance(4 * POLL_MS + 100)
+    expect(world.sent.map(({ at }) => at)).toEqual([0, 2_020, 4_020, 6_020])
+    expect(new Set(world.sent.map(({ knock }) => knock.knockId)).size).toBe(1)
+    expect(running.result).toMatchObject({ status: 'opened' })
+    expect(running.events.filter(({ type }) => type === 'reply')).toHaveLength(2)
+  })
+
+  it('opens for the other family too', async () => {
+    const world = both(20)
+    world.answer = pendingUntil(POLL_MS)
+    const running = start(world)
+    await world.clock.advance(POLL_MS + 100)
+    expect(world.sent.map(({ at, knock }) => [at, knock.address])).toEqual([
+      [0, OWN_V6],
+      [0, OWN_V4],
+      [2_020, OWN_V6],
+      [2_040, OWN_V4],
+    ])
+    expect(running.result).toMatchObject({
+      admitted: [{ address: OWN_V6 }, { address: OWN_V4 }],
+    })
+  })
+
+  it('hears a no', async () => {
+    const world = only4(20)
+    world.answer = ({ at }) =>
+      at < POLL_MS ? { status: 'pending' } : { status: 'refused', reason: 'denied' }
+    const running = start(world)
+    await world.clock.advance(POLL_MS + 100)
+    expect(running.result).toMatchObject({ status: 'refused', reason: 'denied' })
+  })
+
+  it.each([
+    ['its own patience', undefined, PATIENCE_MS],
+    ['the caller’s', 10_000, 10_000],
+  ])('waits no longer than %s', async (_whose, patience, limit) => {
+    const world = only4(20)
+    world.answer = () => ({ status: 'pending', detail: 'phone' })
+    const running = start(world, patience === undefined ? {} : { patience })
+    await world.clock.advance(limit + 20)
+    expect(running.result).toMatchObject({ status: 'pending', detail: 'phone' })
+    expect(running.at).toBe(limit + 20)
+    expect(world.clock.timers).toBe(0)
+  })
+})
+
+describe('what a knock does not take for a reply', () => {
+  const forgeries: Readonly<Record<string, (datagram: Uint8Array) => Uint8Array>> = {
+    'one bit off': datagram => flip(replyTo(datagram, {}), 40),
+    'a reply to another packet': datagram => replyTo(flip(datagram, 250), {}),
+    'its own packet sent back': datagram => datagram,
+    'half a reply': datagram => replyTo(datagram, {}).slice(0, 64),
+    nothing: () => new Uint8Array(),
+    noise: () => new Uint8Array(128).fill(7),
+  }
+  for (const [name, forge] of Object.entries(forgeries)) {
+    it(name, async () => {
+      const world = only4()
+      const running = start(world)
+      await world.clock.advance(0)
+      world.deliver(V4, forge(world.sent[0]!.datagram))
+      await world.clock.advance(GIVE_UP_MS)
+      expect(running.result?.status).toBe('no-reply')
+      expect(running.events.some(({ type }) => type === 'reply')).toBe(false)
+    })
+  }
+  const flip = (bytes: Uint8Array, at: number) =>
+    bytes.map((byte, i) => (i === at ? byte ^ 1 : byte))
+})
+
+describe('trouble', () => {
+  it('goes on, since the next packet may get through', async () => {
+    const world = only4(20)
+    world.answer = sent => (sent.at > 0 ? joins(sent) : undefined)
+    const running = start(world)
+    await world.clock.advance(1)
+    world.trouble(V4, 'ECONNREFUSED')
+    await world.clock.advance(400)
+    expect(running.result?.status).toBe('opened')
+  })
+
+  it.each([
+    ['ECONNREFUSED', { status: 'no-reply', servers: [V4], portClosed: true }],
+    ['EPERM', { status: 'unreachable', servers: [V4], cause: 'EPERM' }],
+  ])('in the end says what it was: %s', async (cause, expected) => {
+    const world = only4()
+    const running = start(world)
+    await world.clock.advance(1)
+    world.trouble(V4, cause)
+    await world.clock.advance(GIVE_UP_MS)
+    expect(running.result).toEqual(expected)
+  })
+
+  it('is silence if one family may have got through', async () => {
+    const world = both()
+    const running = start(world)
+    await world.clock.advance(1)
+    world.trouble(V4, 'ENETUNREACH')
+    await world.clock.advance(GIVE_UP_MS)
+    expect(running.result).toEqual({ status: 'no-reply', servers: [V6, V4], portClosed: false })
+  })
+
+  it('of a name is a result', async () => {
+    const world = only4()
+    world.resolving = Promise.resolve({ ok: false, error: 'ENOTFOUND' })
+    const running = start(world)
+    await world.clock.advance(0)
+    expect(running.result).toEqual({
+      status: 'unresolved',
+      host: 'gate.example.com',
+      cause: 'ENOTFOUND',
+    })
+  })
+
+  it('of a resolver that never answers too', async () => {
+    const world = only4()
+    world.resolving = new Promise(() => {})
+    const running = start(world)
+    await world.clock.advance(RESOLVE_MS)
+    expect(running.result).toMatchObject({ status: 'unresolved', cause: 'ETIMEDOUT' })
+  })
+})
+
+describe('the caller', () => {
+  it('can end it while it waits, and nothing goes out any more', async () => {
+    const world = only4()
+    const caller = new AbortController()
+    const running = start(world, { signal: caller.signal })
+    await world.clock.advance(500)
+    caller.abort()
+    await world.clock.advance(GIVE_UP_MS)
+    expect(running.result).toEqual({ status: 'aborted' })
+    expect(world.sent).toHaveLength(2)
+    expect(world.closed).toEqual([V4])
+    expect(world.clock.timers).toBe(0)
+  })
+
+  it('can end it while the name is being resolved, or before', async () => {
+    const world = only4()
+    world.resolving = new Promise(() => {})
+    const caller = new AbortController()
+    const running = start(world, { signal: caller.signal })
+    await world.clock.advance(10)
+    caller.abort()
+    const late = start(world, { signal: caller.signal })
+    await world.clock.advance(0)
+    expect(running.result).toEqual({ status: 'aborted' })
+    expect(late.result).toEqual({ status: 'aborted' })
+    expect(world.sent).toHaveLength(0)
+    expect(world.clock.timers).toBe(0)
+  })
+
+  it.each<[string, KnockOptions]>([
+    ['services', { services: ['No Such'] }],
+    ['services-length', { services: Array.from({ length: 20 }, (_, i) => `service-${i}`) }],
+    ['lifetime', { lifetime: -1 }],
+    ['factor-length', { factor: { kind: 'recovery', code: 'x'.repeat(49) } }],
+    ['prefix', { address: { address: address(OWN_V4), prefix: 24 } }],
+  ])('is told which part no packet can hold: %s', async (field, options) => {
+    const world = only4()
+    const running = start(world, options)
+    await world.clock.advance(0)
+    expect(running.result).toEqual({ status: 'invalid', field })
+    expect(world.sent).toHaveLength(0)
+  })
+
+  it('is told of a key that is none', async () => {
+    const world = only4()
+    const target = { host: 'h', port: 1, key: KEY.slice(1) }
+    expect(await knockWith(world, target, {})).toEqual({ status: 'invalid', field: 'key' })
+  })
+
+  it('hears what happens on the way', async () => {
+    const world = only4(20)
+    world.answer = joins
+    const running = start(world)
+    await world.clock.advance(20)
+    expect(running.events).toEqual([
+      { type: 'resolving', host: 'gate.example.com' },
+      { type: 'route', family: 4, server: V4, named: { address: OWN_V4, prefix: 128 } },
+      { type: 'sent', family: 4, attempt: 1 },
+      { type: 'clock', offsetMs: 10 },
+      { type: 'reply', family: 4, status: 'opened', reason: 'none', detail: 'ssh' },
+    ])
+  })
+})

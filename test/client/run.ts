@@ -1,0 +1,66 @@
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { formatInvitation, type Invitation } from '@oneknock/shared'
+import { KEY } from './fake-world.ts'
+
+/** The command as it is shipped. */
+export const BIN = fileURLToPath(new URL('../../client/dist/bin/oneknock.js', import.meta.url))
+if (!existsSync(BIN)) throw new Error('the client is not built: npm run build')
+
+export interface Run {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** A person's home: a configuration folder of their own, gone at the end. */
+export class Home {
+  readonly path = mkdtempSync(join(tmpdir(), 'okc-home-'))
+  readonly folder = join(this.path, 'oneknock')
+  readonly env: NodeJS.ProcessEnv = { PATH: process.env.PATH, XDG_CONFIG_HOME: this.path }
+
+  file(name: string): string {
+    return join(this.folder, `${name}.json`)
+  }
+
+  /** A real process without a terminal, until it ends. */
+  run(args: readonly string[], input = '', wrap: readonly string[] = []): Promise<Run> {
+    const [file, ...rest] = [...wrap, process.execPath, BIN, ...args]
+    // A session of its own, so that no terminal of the one who runs the tests is asked for a code.
+    const child = spawn(file!, rest, { env: this.env, detached: true })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', text => {
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', text => {
+      stderr += text
+    })
+    // It may end without reading its input.
+    child.stdin.on('error', () => {})
+    child.stdin.end(input)
+    return new Promise((resolve, reject) => {
+      child.on('error', reject)
+      child.on('close', status => resolve({ status, stdout, stderr }))
+    })
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true })
+  }
+}
+
+export const invitation = (changes: Partial<Invitation> = {}): string =>
+  formatInvitation({
+    host: '127.0.0.1',
+    port: 62201,
+    name: 'home',
+    user: 'ana',
+    device: 'laptop',
+    key: KEY,
+    services: ['ssh', 'wiki'],
+    ...changes,
+  })
