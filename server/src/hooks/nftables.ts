@@ -1,0 +1,159 @@
+import { formatNetwork, type Network } from '@oneknock/shared'
+import type { Clock } from '../core/clock.ts'
+import type { Service } from '../core/directory.ts'
+import type { Opening } from '../core/openings.ts'
+import { type CuttingHook, HookError, type LivingHook } from './hook.ts'
+import { Cutter } from './nftables/cut.ts'
+import { openCommand } from './nftables/elements.ts'
+import type { Report } from './nftables/events.ts'
+import { Held } from './nftables/held.ts'
+import { keptNft, type NftRunner } from './nftables/nft.ts'
+import type { Guard } from './nftables/ruleset.ts'
+import { GuardTable } from './nftables/table.ts'
+import { zonesOf } from './nftables/zones.ts'
+
+/** What of the configuration the guard depends on. */
+export interface GuardSettings {
+  /** Those without ports are left to other hooks. */
+  readonly services: Iterable<Service>
+  /** Never locked out. */
+  readonly allow: readonly Network[]
+  /** Where knocks come in: only what can be one gets as far as the daemon. */
+  readonly spaPorts: readonly number[]
+}
+
+export interface NftablesParts extends GuardSettings {
+  readonly clock: Clock
+  readonly report: Report
+  /** Children of its own, unless it is told otherwise. */
+  readonly nft?: NftRunner
+}
+
+interface Running {
+  readonly nft: NftRunner
+  readonly table: GuardTable
+  readonly cutter: Cutter
+}
+
+/**
+ * Guards ports with a table of its own, `inet oneknock`, and opens them by elements with the
+ * kernel's timeouts: a grant ends on time even if this process does not live to see it.
+ */
+export class NftablesHook implements LivingHook, CuttingHook {
+  readonly name = 'nftables'
+  readonly #parts: NftablesParts
+  readonly #held: Held
+  #running: Running | undefined
+
+  constructor(parts: NftablesParts) {
+    this.#parts = parts
+    this.#held = new Held(guardOf(parts).zones)
+  }
+
+  async start(): Promise<void> {
+    const { clock, report } = this.#parts
+    const nft = this.#parts.nft ?? keptNft(clock, report)
+    const guard = guardOf(this.#parts)
+    const table = new GuardTable({ guard, held: this.#held, nft, clock, report })
+    try {
+      await table.start()
+    } catch (error) {
+      await nft.stop()
+      throw error
+    }
+    this.#running = { nft, table, cutter: new Cutter(table, report) }
+  }
+
+  /** Ends the children. The table stays: whoever stops the daemon opens nothing. */
+  async stop(): Promise<void> {
+    const running = this.#running
+    this.#running = undefined
+    await running?.table.stop()
+    await running?.nft.stop()
+  }
+
+  /** Takes up another configuration. Openings that it still has a place for stay. */
+  async reconfigure(settings: GuardSettings): Promise<void> {
+    const { table } = this.#up()
+    const guard = guardOf(settings)
+    this.#held.rezone(guard.zones)
+    await table.change(guard)
+  }
+
+  async open(opening: Opening): Promise<void> {
+    this.#up()
+    this.#mustFit(opening)
+    const before = this.#held.get(opening)
+    this.#held.put(opening)
+    try {
+      await this.#settle(opening)
+    } catch (error) {
+      if (before) this.#held.put(before)
+      else this.#held.remove(opening)
+      throw error
+    }
+  }
+
+  async close(opening: Opening): Promise<void> {
+    this.#up()
+    this.#held.remove(opening)
+    await this.#settle(opening)
+    if (this.#held.place(opening.service)?.service.onExpiry === 'cut') await this.cut(opening)
+  }
+
+  async list(): Promise<readonly Opening[]> {
+    const { open } = await this.#up().table.read()
+    return this.#held.recognise(open, this.#parts.clock.now())
+  }
+
+  /** Forgets the flows that it let in and resets their sockets. What another opening admits stays. */
+  async cut(opening: Opening): Promise<void> {
+    const { cutter } = this.#up()
+    const place = this.#held.place(opening.service)
+    if (!place) return
+    const ports = place.service.ports.map(port => ({
+      port,
+      except: this.#held.rivals(opening, port).map(({ network }) => network),
+    }))
+    await cutter.cut({ zone: place.zone, network: opening.network, ports })
+  }
+
+  /** Makes the table say what `held` says about an opening. */
+  async #settle(opening: Opening): Promise<void> {
+    const { table } = this.#up()
+    const write = async () => {
+      const elements = this.#held.elementsOf(opening, this.#parts.clock.now())
+      if (elements.length > 0) await table.write(elements.map(openCommand).join('; '))
+    }
+    try {
+      await write()
+    } catch (error) {
+      // The table may be gone: then it is put back now, not with the next heartbeat.
+      if (!(error instanceof HookError && error.code === 'failed')) throw error
+      if (!(await table.check())) throw error
+      await write()
+    }
+  }
+
+  #up(): Running {
+    if (this.#running) return this.#running
+    throw new HookError(this.name, 'unavailable', 'the guard is not up: start it first')
+  }
+
+  #mustFit(opening: Opening): void {
+    if (this.#held.fits(opening)) return
+    const { service, network } = opening
+    if (this.#held.place(service)) {
+      const line = `${service} allows no prefix as wide as ${formatNetwork(network)}: see its max_prefix`
+      throw new HookError(this.name, 'failed', line)
+    }
+    const line = `service ${service} has no ports for the firewall to open: add services.${service}.ports`
+    throw new HookError(this.name, 'unknown-service', line)
+  }
+}
+
+const guardOf = ({ services, allow, spaPorts }: GuardSettings): Guard => ({
+  zones: zonesOf([...services]),
+  allow,
+  spaPorts,
+})

@@ -1,0 +1,132 @@
+import type { Clock } from '../../core/clock.ts'
+import { HookError } from '../hook.ts'
+import type { Answer } from './answer.ts'
+import type { Report } from './events.ts'
+import { InteractiveNft } from './interactive.ts'
+import { runOnce } from './one-shot.ts'
+
+/** Commands in one transaction at most: a line stays short of the time limit by far. */
+const BATCH_MAX = 1_000
+/** Milliseconds for a line; 1,000 elements take some 35. Who hangs longer will not come back. */
+export const LINE_LIMIT = 5_000
+/** Longer lines may take longer: a hundred times what an element of 40 characters was seen to take. */
+const CHARACTERS_PER_MS = 10
+/** Milliseconds of one-shot commands before another child is tried, after one that never answered. */
+const ONE_SHOT_PERIOD = 60_000
+
+interface Job {
+  readonly command: string
+  readonly resolve: (output: string) => void
+  readonly reject: (error: HookError) => void
+}
+
+export interface ChannelOptions {
+  readonly program: string
+  readonly clock: Clock
+  readonly report: Report
+  /** Whether commands that wait are joined. Those that print something must not be. */
+  readonly joins: boolean
+}
+
+/**
+ * Commands for nft, one after the other: through a child that is kept, since to start one costs more
+ * than most commands. A command must bear to be given twice, as when the child dies on it.
+ */
+export class Channel {
+  readonly #options: ChannelOptions
+  readonly #waiting: Job[] = []
+  #work: Promise<void> | undefined
+  #child: InteractiveNft | undefined
+  #oneShotUntil = Number.NEGATIVE_INFINITY
+  #stopped = false
+
+  constructor(options: ChannelOptions) {
+    this.#options = options
+  }
+
+  /** Resolves with what it printed; rejects if nothing was changed, or if nobody knows. */
+  run(command: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      if (this.#stopped) return reject(failure('unavailable', 'the guard was let go of'))
+      this.#waiting.push({ command, resolve, reject })
+      this.#work ??= this.#workOff().finally(() => {
+        this.#work = undefined
+      })
+    })
+  }
+
+  /** Finishes what was asked for. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#work
+    const child = this.#child
+    this.#child = undefined
+    await child?.end()
+  }
+
+  async #workOff(): Promise<void> {
+    // What is asked for in the same turn goes together.
+    await Promise.resolve()
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0, this.#options.joins ? BATCH_MAX : 1)
+      const answer = await this.#send(batch.map(({ command }) => command).join('; '))
+      if (answer.kind === 'refused' && batch.length > 1) await this.#oneByOne(batch)
+      else for (const job of batch) settle(job, answer)
+    }
+  }
+
+  /** One of them was wrong, so none was carried out: the others shall not suffer for it. */
+  async #oneByOne(batch: readonly Job[]): Promise<void> {
+    for (const job of batch) settle(job, await this.#send(job.command))
+  }
+
+  async #send(line: string): Promise<Answer> {
+    const limit = LINE_LIMIT + line.length / CHARACTERS_PER_MS
+    const child = this.#keptChild()
+    const answer = child ? await child.ask(line, limit) : undefined
+    if (answer && answer.kind !== 'gone') return answer
+    return runOnce(this.#options.program, line, limit)
+  }
+
+  #keptChild(): InteractiveNft | undefined {
+    const { program, clock } = this.#options
+    if (this.#child || clock.monotonic() < this.#oneShotUntil) return this.#child
+    const child = new InteractiveNft(program)
+    this.#child = child
+    child.exited.then(message => this.#lost(child, message))
+    return child
+  }
+
+  #lost(child: InteractiveNft, message: string): void {
+    if (this.#child !== child) return
+    this.#child = undefined
+    const { clock, report } = this.#options
+    if (!child.answered) this.#oneShotUntil = clock.monotonic() + ONE_SHOT_PERIOD
+    report({ kind: child.answered ? 'child-died' : 'one-shot', message })
+  }
+}
+
+function settle({ resolve, reject }: Job, answer: Answer): void {
+  if (answer.kind === 'done') resolve(answer.output)
+  else reject(errorOf(answer))
+}
+
+function errorOf(answer: Exclude<Answer, { kind: 'done' }>): HookError {
+  switch (answer.kind) {
+    case 'refused':
+      return refusal(answer.message)
+    case 'timeout':
+      return failure('timeout', 'nft did not answer in time and was ended')
+    case 'gone':
+      return failure('unavailable', `nft does not run: ${answer.message}`)
+  }
+}
+
+function refusal(message: string): HookError {
+  if (!message.includes('Operation not permitted')) return failure('failed', `nft: ${message}`)
+  const line = 'nft may not see or change the firewall: run as root, or with CAP_NET_ADMIN'
+  return failure('unavailable', line)
+}
+
+const failure = (code: HookError['code'], message: string): HookError =>
+  new HookError('nftables', code, message)

@@ -1,0 +1,127 @@
+import { type Address, type Family, familyOf, familyPrefix, type Network } from '@oneknock/shared'
+import type { Port, Protocol } from '../../core/directory.ts'
+
+/** The one table that is ours. */
+export const TABLE = 'inet oneknock'
+
+/** Who talks to a guarded port: one connection, or what UDP has in its place. */
+export interface Flow {
+  readonly address: Address
+  readonly peerPort: number
+  readonly protocol: Protocol
+  readonly port: number
+}
+
+/** `remaining` is in milliseconds, as everywhere here. */
+export interface OpenElement {
+  readonly zone: string
+  readonly network: Network
+  readonly port: Port
+  readonly remaining: number
+}
+
+export interface LiveElement {
+  readonly zone: string
+  readonly flow: Flow
+  readonly remaining: number
+}
+
+/** How long a flow is remembered from its last packet. A silent TCP session may last a day. */
+export const TCP_FLOW_MS = 24 * 60 * 60_000
+/** Longer than a keepalive of any usual UDP protocol, and than a TCP handshake's retransmissions. */
+export const UDP_FLOW_MS = 3 * 60_000
+
+/**
+ * Some kernels round a timeout below one jiffy (10 ms at 100 Hz) down to none, and none means for
+ * ever: what is shorter than this has ended.
+ */
+const SHORTEST_MS = 10
+
+export const hasEnded = (remaining: number): boolean => !(remaining >= SHORTEST_MS)
+
+/** Sets are for one family each: no set type holds both. */
+export const openSet = (zone: string, network: Network): string =>
+  openSetName(zone, familyOf(network.address), familyPrefix(network))
+export const openSetName = (zone: string, family: Family, prefix: number): string =>
+  `${zone}_open${family}_${prefix}`
+export const liveSetName = (zone: string, family: Family): string => `${zone}_live${family}`
+export const cutSetName = (zone: string, family: Family): string => `${zone}_cut${family}`
+
+const openKey = (network: Network, { protocol, port }: Port): string =>
+  `${network.address} . ${protocol} . ${port}`
+const flowKey = ({ address, protocol, peerPort, port }: Flow): string =>
+  `${address} . ${protocol} . ${peerPort} . ${port}`
+
+/**
+ * Sets the end of one element, earlier or later, whether it is there or not. Adding what is there
+ * does not move its end on every kernel, and only what is there can be deleted: hence all three.
+ */
+export function openCommand({ zone, network, port, remaining }: OpenElement): string {
+  const set = openSet(zone, network)
+  const key = openKey(network, port)
+  const gone = removeCommand(set, key)
+  return hasEnded(remaining) ? gone : `${gone}; ${addCommand(set, [timed([key, remaining])])}`
+}
+
+/** `add` first, since deleting what is not there would fail. */
+const removeCommand = (set: string, key: string): string =>
+  `${addCommand(set, [key])}; delete element ${TABLE} ${set} { ${key} }`
+
+/** Forgets a flow; and one of UDP is kept from being taken for the host's own (see `ruleset`). */
+export function cutCommand(zone: string, flow: Flow, remember: boolean): string {
+  const family = familyOf(flow.address)
+  const key = flowKey(flow)
+  const gone = removeCommand(liveSetName(zone, family), key)
+  return remember ? `${gone}; ${addCommand(cutSetName(zone, family), [key])}` : gone
+}
+
+/** One command for each set: thousands of elements load as quickly as one. The later end counts. */
+export function fillCommands(open: readonly OpenElement[], live: readonly LiveElement[]): string[] {
+  const ends = new Map<string, Map<string, number>>()
+  const put = (set: string, key: string, remaining: number) => {
+    const ofSet = ends.get(set) ?? new Map<string, number>()
+    ends.set(set, ofSet.set(key, Math.max(remaining, ofSet.get(key) ?? 0)))
+  }
+  for (const { zone, network, port, remaining } of open) {
+    if (!hasEnded(remaining)) put(openSet(zone, network), openKey(network, port), remaining)
+  }
+  for (const { zone, flow, remaining } of live) {
+    const set = liveSetName(zone, familyOf(flow.address))
+    if (!hasEnded(remaining)) put(set, flowKey(flow), remaining)
+  }
+  return [...ends].map(([set, ofSet]) => addCommand(set, [...ofSet].map(timed)))
+}
+
+const addCommand = (set: string, elements: readonly string[]): string =>
+  `add element ${TABLE} ${set} { ${elements.join(', ')} }`
+
+const timed = ([key, remaining]: readonly [string, number]): string =>
+  `${key} timeout ${formatDuration(remaining)}`
+
+const UNITS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1000],
+  ['ms', 1],
+] as const
+
+/** `1d2h3m4s5ms`: in parts, since a single number of more than 32 bits is refused. */
+export function formatDuration(ms: number): string {
+  let left = Math.ceil(ms)
+  let text = ''
+  for (const [unit, size] of UNITS) {
+    const count = Math.floor(left / size)
+    if (count > 0) text += `${count}${unit}`
+    left -= count * size
+  }
+  return text
+}
+
+export function parseDuration(text: string): number {
+  let ms = 0
+  for (const [, count, unit] of text.matchAll(/(\d+)(ms|[dhms])/g)) {
+    ms += Number(count) * UNITS.find(([name]) => name === unit)![1]
+  }
+  return ms
+}

@@ -1,0 +1,41 @@
+import { contains } from '@oneknock/shared'
+import type { Port } from '../../core/directory.ts'
+import { type LiveElement, TCP_FLOW_MS, UDP_FLOW_MS } from './elements.ts'
+import type { Listing } from './listing.ts'
+import type { SeenFlow } from './sockets.ts'
+import { hasPort, type Zone } from './zones.ts'
+
+/** The flows to a zone's guarded ports, as the set `live` would hold them, for those that are wanted. */
+export function seeds(
+  seen: readonly SeenFlow[],
+  zones: readonly Zone[],
+  wanted: (zone: Zone, flow: SeenFlow['flow']) => boolean,
+): LiveElement[] {
+  return zones.flatMap(zone =>
+    seen
+      .filter(({ flow }) => hasPort(zone.ports, flow))
+      .filter(({ to, here }) =>
+        zone.destination.length === 0
+          ? here
+          : zone.destination.some(network => contains(network, to)),
+      )
+      .filter(({ flow }) => wanted(zone, flow))
+      .map(({ flow }) => ({
+        zone: zone.name,
+        flow,
+        remaining: flow.protocol === 'tcp' ? TCP_FLOW_MS : UDP_FLOW_MS,
+      })),
+  )
+}
+
+/** What may go on when another table takes the place of the one that was read. */
+export const carried = ({ live }: Listing, zones: readonly Zone[]): LiveElement[] =>
+  live.filter(({ zone: name, flow }) =>
+    zones.some(zone => zone.name === name && hasPort(zone.ports, flow)),
+  )
+
+/** Before a port was guarded nobody judged who may talk to it, so whoever does goes on. */
+export const newlyGuarded =
+  (before: Listing | undefined) =>
+  (zone: Zone, port: Port): boolean =>
+    !hasPort(before?.guarded.get(zone.name) ?? [], port)

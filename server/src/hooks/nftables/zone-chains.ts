@@ -1,0 +1,122 @@
+import type { Port } from '../../core/directory.ts'
+import {
+  cutSetName,
+  formatDuration,
+  liveSetName,
+  openSetName,
+  TCP_FLOW_MS,
+  UDP_FLOW_MS,
+} from './elements.ts'
+import { addressIn, chain, maskedSource, portIn, SIDES, type Side, set } from './text.ts'
+import { hasPort, type Zone } from './zones.ts'
+
+/**
+ * Flows remembered for a zone and family at most; about 100 bytes each, taken only when needed.
+ * What finds no room passes while its door is open, and hangs when that ends.
+ */
+const LIVE_MAX = 262_144
+/** How long a server that keeps sending to a flow that was cut cannot be taken for speaking first. */
+const CUT_MS = 60 * 60_000
+
+export function zoneSets(zone: Zone): string[] {
+  return SIDES.flatMap(({ family, type }) => {
+    const flow = `${type} . inet_proto . inet_service . inet_service`
+    const cut = set(cutSetName(zone.name, family), flow, { size: LIVE_MAX, timeout: CUT_MS })
+    return [
+      ...zone.prefixes[family].map(prefix =>
+        set(
+          openSetName(zone.name, family, prefix),
+          `${type} . inet_proto . inet_service`,
+          undefined,
+        ),
+      ),
+      set(liveSetName(zone.name, family), flow, { size: LIVE_MAX, timeout: TCP_FLOW_MS }),
+      ...(remembersCuts(zone) ? [cut] : []),
+    ]
+  })
+}
+
+export function zoneChains(zone: Zone): string[] {
+  const byFamily = SIDES.map(({ proto, family }) => `${proto} : goto ${zone.name}${family}`)
+  return [
+    ...SIDES.flatMap(side => [...admitChain(zone, side), ...familyChain(zone, side)]),
+    ...chain(zone.name, [`meta nfproto vmap { ${byFamily.join(', ')} }`]),
+    ...chain(`${zone.name}_own`, ownRules(zone)),
+  ]
+}
+
+/**
+ * Matches packets for this zone's addresses, or from them. Broadcast, multicast and anycast reach
+ * this host's sockets too: what is not plainly somebody else's is ours.
+ */
+export function zoneAddress({ destination }: Zone, field: 'daddr' | 'saddr'): string[] {
+  if (destination.length > 0) return addressIn(field, destination)
+  return [field === 'daddr' ? 'fib daddr type != unicast' : 'fib saddr type local']
+}
+
+/** UDP cannot tell who spoke first: whether `cutCommand` must remember what it cut. */
+export const remembersCuts = (zone: Zone): boolean => keptUdpPorts(zone).length > 0
+
+/** Lets a packet of this family in that has a right to it, and returns for any other. */
+function familyChain(zone: Zone, side: Side): string[] {
+  const { family, ip } = side
+  const live = liveSetName(zone.name, family)
+  const passesIfLive = (match: string, timeout: number) =>
+    `${match} ${inward(ip)} @${live} ${note('update', live, inward(ip), timeout)} accept`
+  return chain(`${zone.name}${family}`, [
+    // A new connection is never an old flow, or whoever was in once could come back by his port.
+    passesIfLive('tcp flags & (syn | ack) != syn', TCP_FLOW_MS),
+    passesIfLive('meta l4proto udp', UDP_FLOW_MS),
+    ...zone.prefixes[family].map(prefix => {
+      const opened = `@${openSetName(zone.name, family, prefix)}`
+      const key = `${maskedSource(side, prefix)} . meta l4proto . th dport`
+      return `${key} ${opened} goto ${zone.name}_admit${family}`
+    }),
+  ])
+}
+
+/**
+ * A door is open: the flow is remembered, so that it outlives the grant, unless it must not. If
+ * there is no room to remember it, it passes all the same: hence rules of their own.
+ */
+function admitChain(zone: Zone, { family, ip }: Side): string[] {
+  const neverOutlives = zone.cutPorts.length > 0 ? [`${portIn('dport', zone.cutPorts)} accept`] : []
+  return chain(`${zone.name}_admit${family}`, [
+    ...neverOutlives,
+    // Until its second packet, a TCP flow may be a handshake that comes to nothing.
+    note('add', liveSetName(zone.name, family), inward(ip), UDP_FLOW_MS),
+    'accept',
+  ])
+}
+
+/**
+ * What this host, or a container behind it, begins from a guarded port has its answers let in. Not
+ * by `ct direction reply`: conntrack takes up a flow in its middle, so one that was cut would
+ * revive with the server's next packet; and it would be switched on for the whole host. TCP says
+ * who begins. UDP does not: what was cut stays out until the server has let it be for an hour, or
+ * a door opens for it again. A port that is to be cut hears nobody without a grant, whoever spoke
+ * first.
+ */
+function ownRules(zone: Zone): string[] {
+  const kept = keptUdpPorts(zone)
+  return SIDES.flatMap(({ family, ip }) => {
+    const [live, cut] = [liveSetName(zone.name, family), cutSetName(zone.name, family)]
+    const flow = outward(ip)
+    const remember = note('update', live, flow, UDP_FLOW_MS)
+    const udp = [
+      `${portIn('sport', kept)} ${flow} @${live} ${remember} accept`,
+      `${portIn('sport', kept)} ${flow} @${cut} ${note('update', cut, flow, CUT_MS)} drop`,
+      `${portIn('sport', kept)} ${remember}`,
+    ]
+    return [`tcp flags & (syn | ack) == syn ${remember}`, ...(kept.length > 0 ? udp : [])]
+  })
+}
+
+const keptUdpPorts = ({ ports, cutPorts }: Zone): Port[] =>
+  ports.filter(port => port.protocol === 'udp' && !hasPort(cutPorts, port))
+
+const inward = (ip: Side['ip']): string => `${ip} saddr . meta l4proto . th sport . th dport`
+const outward = (ip: Side['ip']): string => `${ip} daddr . meta l4proto . th dport . th sport`
+
+const note = (verb: 'add' | 'update', into: string, key: string, ms: number): string =>
+  `${verb} @${into} { ${key} timeout ${formatDuration(ms)} }`

@@ -1,0 +1,68 @@
+import { type Family, type Network, wirePrefix } from '@oneknock/shared'
+import type { Port, Service } from '../../core/directory.ts'
+
+/**
+ * Ports that are guarded together: this host's own, or those of one service that lies behind it.
+ * What is open in one zone says nothing about another: whoever may reach the NAS's ssh through
+ * this router may not therefore reach the router's.
+ */
+export interface Zone {
+  /** Names of sets and chains begin with it. Service names hold no `_`, so none is ambiguous. */
+  readonly name: string
+  /** Empty: this host itself. */
+  readonly destination: readonly Network[]
+  readonly services: readonly Service[]
+  readonly ports: readonly Port[]
+  /** Ports that only services with `on_expiry = "cut"` open: their flows never outlive a grant. */
+  readonly cutPorts: readonly Port[]
+  /** The lengths that policy allows, in the family's own terms, longest first: a set for each. */
+  readonly prefixes: Readonly<Record<Family, readonly number[]>>
+}
+
+export const HOST_ZONE = 'host'
+
+export function zonesOf(services: readonly Service[]): Zone[] {
+  const guarded = services.filter(service => service.ports.length > 0)
+  const here = guarded.filter(service => service.destination.length === 0)
+  const elsewhere = guarded.filter(service => service.destination.length > 0)
+  return [
+    ...(here.length > 0 ? [zone(HOST_ZONE, [], here)] : []),
+    ...elsewhere.map(service => zone(`to_${service.name}`, service.destination, [service])),
+  ]
+}
+
+export const samePort = (a: Port, b: Port): boolean =>
+  a.port === b.port && a.protocol === b.protocol
+
+export const hasPort = (ports: readonly Port[], port: Port): boolean =>
+  ports.some(other => samePort(other, port))
+
+function zone(name: string, destination: readonly Network[], services: readonly Service[]): Zone {
+  const ports = distinct(services.flatMap(service => service.ports))
+  const kept = services.filter(service => service.onExpiry === 'keep')
+  return {
+    name,
+    destination,
+    services,
+    ports,
+    cutPorts: ports.filter(port => !kept.some(service => hasPort(service.ports, port))),
+    prefixes: {
+      4: lengths(
+        32,
+        services.map(service => service.maxPrefix.ipv4 - wirePrefix(4, 0)),
+      ),
+      6: lengths(
+        128,
+        services.map(service => service.maxPrefix.ipv6),
+      ),
+    },
+  }
+}
+
+const distinct = (ports: readonly Port[]): Port[] =>
+  ports.filter((port, i) => ports.findIndex(other => samePort(other, port)) === i)
+
+function lengths(longest: number, shortest: readonly number[]): number[] {
+  const count = longest - Math.min(...shortest) + 1
+  return Array.from({ length: count }, (_, i) => longest - i)
+}
