@@ -1,5 +1,6 @@
-// Bundles the command into dist/bin, so that starting it reads one small file for each part it needs.
-import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+// Bundles the command into one file. As CommonJS: Node starts that some 10 ms sooner than modules, and
+// what a command imports when it runs, Node's own parts too, is evaluated only then.
+import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -8,7 +9,6 @@ const here = dirname(fileURLToPath(import.meta.url))
 const out = join(here, 'dist', 'bin')
 const { version } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'))
 
-await rm(out, { recursive: true, force: true })
 await mkdir(out, { recursive: true })
 const { metafile } = await build({
   absWorkingDir: here,
@@ -17,17 +17,13 @@ const { metafile } = await build({
   bundle: true,
   platform: 'node',
   target: 'node20.19',
-  format: 'esm',
-  splitting: true,
+  format: 'cjs',
   minify: true,
   legalComments: 'none',
   metafile: true,
   define: { ONEKNOCK_VERSION: JSON.stringify(version) },
-  banner: {
-    // Commander is CommonJS, and a bundle of modules has no require of its own.
-    js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);",
-  },
 })
+await writeFile(join(out, 'package.json'), '{ "type": "commonjs" }\n')
 await chmod(join(out, 'oneknock.js'), 0o755)
 await writeFile(join(out, 'LICENSES.txt'), await licences(bundled(metafile)))
 

@@ -2,4 +2,4 @@
 import { run } from './program.ts'
 
 // Not left to the event loop: a resolver that hangs would keep the process after its answer.
-process.exit(await run(process.argv.slice(2)))
+run(process.argv.slice(2)).then(status => process.exit(status))
