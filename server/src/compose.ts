@@ -3,9 +3,9 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail, ok, type Result } from '@oneknock/shared'
 import type { Config } from './config.ts'
-import { type Control, openControl, type Request } from './control.ts'
+import { type Control, type Handle, openControl } from './control.ts'
 import { type Clock, systemClock } from './core/clock.ts'
-import type { Directory, Service } from './core/directory.ts'
+import type { Device, Directory, Service } from './core/directory.ts'
 import type { Event } from './core/events.ts'
 import { Keyring } from './core/keyring.ts'
 import { type Checkpoint, State } from './core/state.ts'
@@ -14,45 +14,66 @@ import { Doors } from './doors.ts'
 import { Gatekeeper, type Record } from './gatekeeper.ts'
 import { ExecHook } from './hooks/exec.ts'
 import { GateHook } from './hooks/gate.ts'
-import type { Hook, LivingHook } from './hooks/hook.ts'
+import type { Hook, HookConfig, LivingHook } from './hooks/hook.ts'
+import type { GuardEvent } from './hooks/nftables/events.ts'
+import { NftablesHook } from './hooks/nftables.ts'
 import { ownAddresses, systemHost } from './host.ts'
 import { systemFiles } from './ledger/files.ts'
 import { type Ledger, openLedger } from './ledger/ledger.ts'
-import type { Listener } from './listeners/listener.ts'
-import { type UdpNote, udpListener } from './listeners/udp.ts'
+import { udpListener } from './listeners/udp.ts'
 import type { Log } from './log.ts'
-import { logEvent } from './trail.ts'
+import { logEvent, logGuard, logUdp } from './trail.ts'
 import { Upkeep } from './upkeep.ts'
 
-/** Why a daemon does not start: one line for whoever started it. */
+/** Why a daemon does not start, or does not take up a configuration: one line for the administrator. */
 export interface StartError {
-  readonly code: 'held' | 'unavailable' | 'ledger' | 'hook' | 'listen'
+  readonly code: 'held' | 'unavailable' | 'ledger' | 'hook' | 'listen' | 'restart'
   readonly message: string
 }
 
+/** What the administrator's files say. */
+export interface Settings {
+  readonly config: Config
+  readonly directory: Directory
+}
+
 export interface Daemon {
+  readonly state: State
+  readonly counters: Counters
+  readonly gatekeeper: Gatekeeper
+  /** Takes up other settings whole, or keeps the present ones whole; no packet is lost meanwhile. */
+  reload(settings: Settings): Promise<Result<void, StartError>>
   stop(): Promise<void>
 }
 
 /** Hints computed at once before the daemon is ready. */
 const HINTS_AT_START = 10_000
 
+class StartFailure extends Error {
+  readonly reason: StartError
+
+  constructor(code: StartError['code'], cause: unknown) {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    super(message)
+    this.reason = { code, message }
+  }
+}
+
 /**
- * Makes a running daemon of a configuration: the one place that names concrete parts. What was begun
- * is undone if a later step fails.
+ * Makes a running daemon of its settings: the one place that names concrete parts. What was begun is
+ * undone if a later step fails.
  */
 export async function startDaemon(
-  config: Config,
-  directory: Directory,
+  settings: Settings,
   log: Log,
+  handle: (daemon: Daemon) => Handle,
 ): Promise<Result<Daemon, StartError>> {
   const undo: (() => Promise<unknown>)[] = []
   const stop = async () => {
     for (const step of undo.reverse()) await step()
   }
   try {
-    await start(config, directory, log, undo)
-    return ok({ stop })
+    return ok({ ...(await start(settings, log, handle, undo)), stop })
   } catch (error) {
     await stop()
     if (error instanceof StartFailure) return fail(error.reason)
@@ -60,25 +81,19 @@ export async function startDaemon(
   }
 }
 
-class StartFailure extends Error {
-  readonly reason: StartError
-
-  constructor(reason: StartError) {
-    super(reason.message)
-    this.reason = reason
-  }
-}
-
 async function start(
-  config: Config,
-  directory: Directory,
+  { config, directory }: Settings,
   log: Log,
+  handle: (daemon: Daemon) => Handle,
   undo: (() => Promise<unknown>)[],
-): Promise<void> {
+): Promise<Omit<Daemon, 'stop'>> {
   const clock = systemClock
   const state = new State(clock, config.freshness)
   const counters = new Counters()
-  const control = await holdFolder(config.state, request => answer(request, state, counters))
+  let answer: Handle = async () => {
+    throw new Error('the daemon is still starting; ask again in a moment')
+  }
+  const control = await holdFolder(config.state, request => answer(request))
   undo.push(() => control.close())
 
   const ledger = await openState(config.state, clock, state, log)
@@ -90,13 +105,20 @@ async function start(
     return written.ok
   }
 
+  const current = { config, directory }
+  /** Those of earlier settings too: what they opened has still to be closed. */
+  const services = new Map(config.services)
   const keyring = new Keyring(config.freshness)
-  keyring.assign([...directory.users.values()].flatMap(({ devices }) => devices))
+  keyring.assign(devicesOf(directory))
   while (keyring.hints.prepare(clock.now(), HINTS_AT_START));
 
-  const hooks = await startHooks(config, clock, log, undo)
+  const hooks = makeHooks(config, clock, log, record)
+  for (const hook of hooks) {
+    await step('hook', hook.start())
+    undo.push(() => hook.stop())
+  }
   const doors = new Doors({
-    hooksOf: service => hooks.filter(hook => serves(hook, config.services.get(service))),
+    hooksOf: name => hooks.filter(hook => serves(hook, services.get(name))),
     report: ({ opening, ...fault }) => log.error({ ...fault, service: opening.service }, 'hook'),
   })
   const gatekeeper = new Gatekeeper({
@@ -104,8 +126,8 @@ async function start(
     random: randomBytes,
     keyring,
     state,
-    directory: () => directory,
-    host: systemHost(config.listen, clock),
+    directory: () => current.directory,
+    host: systemHost(() => current.config.listen, clock),
     record,
     doors,
     counters,
@@ -124,36 +146,60 @@ async function start(
     ownAddresses,
     report: note => logUdp(log, note),
   })
-  await startListener(listener, gatekeeper)
+  await step('listen', listener.start(gatekeeper.judge))
   undo.push(() => listener.stop())
   await record({ event: 'note', what: 'started' })
   undo.push(() => record({ event: 'note', what: 'stopped' }))
+
+  const reload = async (next: Settings): Promise<Result<void, StartError>> => {
+    const needsRestart = changedForGood(current.config, next.config)
+    if (needsRestart) return fail({ code: 'restart', message: needsRestart })
+    const configured: LivingHook[] = []
+    try {
+      await step('listen', listener.listen(next.config.listen))
+      for (const hook of hooks) {
+        await step('hook', hook.configure(hookConfig(next.config)))
+        configured.push(hook)
+      }
+    } catch (error) {
+      for (const hook of configured) await hook.configure(hookConfig(current.config))
+      await listener.listen(current.config.listen)
+      if (error instanceof StartFailure) return fail(error.reason)
+      throw error
+    }
+    current.config = next.config
+    current.directory = next.directory
+    for (const [name, service] of next.config.services) services.set(name, service)
+    keyring.assign(devicesOf(next.directory))
+    gatekeeper.revise()
+    await record({ event: 'note', what: 'reloaded' })
+    return ok(undefined)
+  }
+  const parts = { state, counters, gatekeeper, reload }
+  answer = handle({ ...parts, stop: async () => {} })
+  return parts
 }
 
-async function holdFolder(
-  folder: string,
-  handle: (request: Request) => Promise<unknown>,
-): Promise<Control> {
+async function step<T>(code: StartError['code'], work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    throw new StartFailure(code, error)
+  }
+}
+
+async function holdFolder(folder: string, handle: Handle): Promise<Control> {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
   } catch (error) {
-    const message = `cannot make the state folder ${folder}: ${(error as Error).message}`
-    throw new StartFailure({ code: 'unavailable', message })
+    throw new StartFailure(
+      'unavailable',
+      `cannot make the state folder ${folder}: ${(error as Error).message}`,
+    )
   }
   const control = await openControl(folder, handle)
-  if (!control.ok) throw new StartFailure(control.error)
+  if (!control.ok) throw new StartFailure(control.error.code, control.error.message)
   return control.value
-}
-
-async function answer({ command }: Request, state: State, counters: Counters): Promise<unknown> {
-  switch (command) {
-    case 'status':
-      return { pid: process.pid, grants: state.grants.size, packets: counters.read() }
-    case 'grants':
-      return state.grants.list()
-    default:
-      throw new Error(`unknown command ${command}`)
-  }
 }
 
 async function openState(
@@ -171,32 +217,33 @@ async function openState(
     replay: ({ event, at }) => state.apply(event, at),
     report: ({ message, ...note }) => log[note.kind === 'opened' ? 'info' : 'warn'](note, message),
   })
-  if (!opened.ok) throw new StartFailure({ code: 'ledger', message: opened.error.message })
+  if (!opened.ok) throw new StartFailure('ledger', opened.error.message)
   return opened.value
 }
 
-/** The hooks that this configuration's services need, each with its guard up. */
-async function startHooks(
-  { services }: Config,
-  clock: Clock,
-  log: Log,
-  undo: (() => Promise<unknown>)[],
-): Promise<readonly LivingHook[]> {
-  const all = [...services.values()]
-  const hooks: LivingHook[] = []
+function makeHooks(config: Config, clock: Clock, log: Log, record: Record): readonly LivingHook[] {
+  const { services, allow, spaPorts } = hookConfig(config)
   const note = (fields: object, line: string) => log.info(fields, line)
-  if (all.some(({ gate }) => gate)) hooks.push(new GateHook({ services: all, clock, log: note }))
-  if (all.some(({ exec }) => exec)) hooks.push(new ExecHook({ services: all, clock, log: note }))
-  for (const hook of hooks) {
-    try {
-      await hook.start()
-    } catch (error) {
-      throw new StartFailure({ code: 'hook', message: (error as Error).message })
+  const report = (event: GuardEvent) => {
+    logGuard(log, event)
+    if (event.kind === 'guard-lost' || event.kind === 'guard-restored') {
+      void record({ event: 'note', what: event.kind })
     }
-    undo.push(() => hook.stop())
   }
-  return hooks
+  const always = [
+    new GateHook({ services, clock, log: note }),
+    new ExecHook({ services, clock, log: note }),
+  ]
+  return config.firewall.backend === 'nftables'
+    ? [new NftablesHook({ services, allow, spaPorts, clock, report }), ...always]
+    : always
 }
+
+const hookConfig = ({ services, firewall, listen }: Config): HookConfig => ({
+  services: [...services.values()],
+  allow: firewall.allow,
+  spaPorts: [...new Set(listen.map(({ port }) => port))],
+})
 
 function serves(hook: Hook, service: Service | undefined): boolean {
   switch (hook.name) {
@@ -211,27 +258,17 @@ function serves(hook: Hook, service: Service | undefined): boolean {
   }
 }
 
-async function startListener(listener: Listener, gatekeeper: Gatekeeper): Promise<void> {
-  try {
-    await listener.start(gatekeeper.judge)
-  } catch (error) {
-    throw new StartFailure({ code: 'listen', message: (error as Error).message })
-  }
-}
+const devicesOf = ({ users }: Directory): Device[] =>
+  [...users.values()].flatMap(({ devices }) => devices)
 
-function logUdp(log: Log, { note, ...fields }: UdpNote): void {
-  switch (note) {
-    case 'bound':
-      log.info(fields, 'listening')
-      break
-    case 'gone':
-      log.info(fields, 'address gone')
-      break
-    case 'buffer-capped':
-      log.warn(fields, 'bursts may lose packets: raise net.core.rmem_max')
-      break
-    case 'socket-error':
-      log.error(fields, 'socket')
-      break
-  }
+/** What a reload cannot change, in words; `undefined` if there is nothing of it. */
+function changedForGood(before: Config, after: Config): string | undefined {
+  const changed = [
+    before.state !== after.state && 'state',
+    before.freshness !== after.freshness && 'freshness',
+    before.firewall.backend !== after.firewall.backend && 'firewall.backend',
+  ].filter(key => key !== false)
+  return changed.length > 0
+    ? `${changed.join(' and ')} cannot change while the daemon runs: restart it`
+    : undefined
 }

@@ -81,16 +81,26 @@ export class Doors {
 
   /**
    * After a start: closes what these ended grants had opened and what the hooks hold open, unless a
-   * grant that lives needs it; `need` has been called for those.
+   * grant that lives needs it; `need` has been called for those. What was revoked is cut, too.
    */
-  async settle(ended: readonly Grant[], hooks: readonly Hook[]): Promise<void> {
-    const left = ended.flatMap(grant => this.#openings.of(grant))
+  async settle(
+    ended: readonly Grant[],
+    revoked: readonly Grant[],
+    hooks: readonly Hook[],
+  ): Promise<void> {
     const held = await Promise.all(hooks.map(hook => hook.list()))
-    const unneeded = new Map<string, Opening>()
-    for (const opening of [...left, ...held.flat()]) {
-      const key = openingKey(opening)
-      if (!this.#openings.get(key)) unneeded.set(key, opening)
-    }
+    const stale = [...ended.flatMap(grant => this.#openings.of(grant)), ...held.flat()]
+    await this.#closeUnneeded(stale)
+    const cut = revoked.flatMap(grant => this.#openings.of(grant))
+    await Promise.all(cut.map(opening => this.#cut(opening)))
+  }
+
+  async #closeUnneeded(stale: readonly Opening[]): Promise<void> {
+    const unneeded = new Map(
+      stale
+        .map(opening => [openingKey(opening), opening] as const)
+        .filter(([key]) => !this.#openings.get(key)),
+    )
     await Promise.all(
       [...unneeded.values()].map(opening => this.#enqueue({ action: 'close', opening })),
     )

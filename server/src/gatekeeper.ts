@@ -8,11 +8,12 @@ import { type Circumstances, type Heard, join, judge } from './core/judge.ts'
 import type { Keyring, ReadyKeys } from './core/keyring.ts'
 import { askOf, type KnownKnock, type Outcome } from './core/knocks.ts'
 import { failedOutcome, mayJoin, present } from './core/outcomes.ts'
-import type { Host } from './core/policy.ts'
+import { type Host, stillAllowed } from './core/policy.ts'
 import type { State } from './core/state.ts'
 import { authenticate, type Freshness, type SilentStage } from './core/verify.ts'
 import type { Counters } from './counters.ts'
 import type { Doors } from './doors.ts'
+import type { Hook } from './hooks/hook.ts'
 import {
   type Attempt,
   type Judge,
@@ -179,14 +180,39 @@ export class Gatekeeper {
     for (const { id } of this.#parts.state.grants.expired()) this.end(id, 'expired')
   }
 
+  /** Ends what the directory allows no longer: at once, and its connections with it. */
+  revise(): void {
+    for (const { id, user } of this.#revoke()) void this.#close(id, user, 'removed')
+  }
+
   /** After a start: makes hooks and grants agree, with the time that is left. */
-  async resume(hooks: Parameters<Doors['settle']>[1]): Promise<void> {
+  async resume(hooks: readonly Hook[]): Promise<void> {
     const { state, doors } = this.#parts
-    this.endExpired()
+    for (const { id } of state.grants.expired()) state.grants.end(id)
+    const revoked = this.#revoke()
     await Promise.all(state.grants.list().map(grant => this.#open(grant)))
     const ending = state.grants.ending()
-    await doors.settle(ending, hooks)
-    await Promise.all(ending.map(({ id, user }) => this.#close(id, user, 'expired')))
+    await doors.settle(ending, revoked, hooks)
+    for (const grant of ending) {
+      void this.#close(grant.id, grant.user, revoked.includes(grant) ? 'removed' : 'expired')
+    }
+  }
+
+  /** Takes away what the directory allows no longer; what is left of a grant becomes one of its own. */
+  #revoke(): Grant[] {
+    const { state, directory, random, clock, record, doors } = this.#parts
+    return state.grants.list().filter(grant => {
+      const services = stillAllowed(directory(), grant)
+      if (services.length === grant.services.length) return false
+      if (services.length > 0) {
+        const left = { ...grant, id: toHex(random(GRANT_ID_BYTES)), services }
+        state.apply({ event: 'left', grant: left }, clock.now())
+        void record({ event: 'left', grant: left })
+        void doors.need(left)
+      }
+      state.grants.end(grant.id)
+      return true
+    })
   }
 
   async #close(id: string, user: string, why: EndedWhy): Promise<void> {

@@ -23,13 +23,15 @@ export function ownAddresses(): Address[] {
 }
 
 /** What policy asks of the machine: its own addresses and gateways, read anew every other second. */
-export function systemHost(listen: readonly Endpoint[], clock: Clock): Host {
+export function systemHost(listen: () => readonly Endpoint[], clock: Clock): Host {
   let own = new Set<Address>()
   let readAt = Number.NEGATIVE_INFINITY
   return {
-    listensOnLoopback: listen.some(({ host }) =>
-      ['loopback', 'unspecified'].includes(scopeOf(parseAddress(host)!)),
-    ),
+    get listensOnLoopback() {
+      return listen().some(({ host }) =>
+        ['loopback', 'unspecified'].includes(scopeOf(parseAddress(host)!)),
+      )
+    },
     isOwn(address) {
       if (clock.monotonic() - readAt > FRESH_MS) {
         own = new Set([...ownAddresses(), ...gateways()])

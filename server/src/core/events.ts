@@ -12,6 +12,7 @@ export type Event =
   | SeenEvent
   | FailedEvent
   | NarrowedEvent
+  | LeftEvent
   | EndedEvent
   | UnlockedEvent
   | NoteEvent
@@ -65,6 +66,12 @@ export interface NarrowedEvent {
   readonly event: 'narrowed'
   readonly grant: Grant
   readonly error: string
+}
+
+/** What is left of a grant of which something was taken away, as a grant of its own. */
+export interface LeftEvent {
+  readonly event: 'left'
+  readonly grant: Grant
 }
 
 /** A grant has ended, and what it opened is closed. */

@@ -7,9 +7,14 @@ export const LOCK_MS = 15 * 60_000
 export const DOUBLINGS_MAX = 6
 /**
  * Wrong codes over all devices of a user in a day. Guessing at this rate a three-in-a-million code
- * takes centuries; and with the devices' own locks one stolen key cannot reach it alone.
+ * takes centuries.
  */
 export const USER_DAILY_MAX = 100
+/**
+ * Wrong codes of one device in a day, whatever right ones come between: the owner's own knocks clear
+ * a stolen key's locks, and still it must not reach the ceiling that locks the owner's other devices.
+ */
+export const DEVICE_DAILY_MAX = 50
 export const DAY_MS = 24 * 3600_000
 
 interface Failures {
@@ -20,10 +25,15 @@ interface Failures {
   locks: number
 }
 
+interface Wrong {
+  readonly at: number
+  readonly device: string
+}
+
 /** What a checkpoint holds of it. */
 export interface LockoutRecord {
   readonly devices: Readonly<Record<string, Failures>>
-  readonly users: Readonly<Record<string, readonly number[]>>
+  readonly users: Readonly<Record<string, readonly Wrong[]>>
 }
 
 /**
@@ -32,34 +42,39 @@ export interface LockoutRecord {
  */
 export class Lockout {
   readonly #devices = new Map<string, Failures>()
-  readonly #users = new Map<string, number[]>()
+  readonly #users = new Map<string, Wrong[]>()
 
   isLocked(device: string, user: string, nowMs: number): boolean {
-    return this.lockedUntil(device, user, nowMs) > nowMs
+    return this.lockedUntil(device, user, nowMs) > 0
   }
 
   /** When the lock ends, milliseconds since the Unix epoch; 0 = not locked. */
   lockedUntil(device: string, user: string, nowMs: number): number {
-    const day = since(this.#users.get(user) ?? [], nowMs - DAY_MS)
-    const untilDay = day.length >= USER_DAILY_MAX ? day[0]! + DAY_MS : 0
-    const until = Math.max(this.#devices.get(device)?.lockedUntil ?? 0, untilDay)
+    const day = this.#day(user, nowMs)
+    const until = Math.max(
+      this.#devices.get(device)?.lockedUntil ?? 0,
+      endOfCeiling(day, USER_DAILY_MAX),
+      endOfCeiling(
+        day.filter(wrong => wrong.device === device),
+        DEVICE_DAILY_MAX,
+      ),
+    )
     return until > nowMs ? until : 0
   }
 
   wrong(device: string, user: string, nowMs: number): void {
     const failures = this.#devices.get(device) ?? { at: [], lockedUntil: 0, locks: 0 }
-    failures.at = [...since(failures.at, nowMs - FAILURES_WITHIN_MS), nowMs]
+    failures.at = [...failures.at.filter(at => at > nowMs - FAILURES_WITHIN_MS), nowMs]
     if (failures.at.length >= FAILURES_MAX) {
       failures.lockedUntil = nowMs + LOCK_MS * 2 ** Math.min(failures.locks, DOUBLINGS_MAX)
       failures.locks++
       failures.at = []
     }
     this.#devices.set(device, failures)
-    const day = [...since(this.#users.get(user) ?? [], nowMs - DAY_MS), nowMs]
-    this.#users.set(user, day.slice(-USER_DAILY_MAX))
+    this.#users.set(user, [...this.#day(user, nowMs), { at: nowMs, device }].slice(-USER_DAILY_MAX))
   }
 
-  /** A right code clears its device; the user's day goes on counting. */
+  /** A right code clears its device; the day goes on counting. */
   right(device: string): void {
     this.#devices.delete(device)
   }
@@ -81,8 +96,14 @@ export class Lockout {
 
   restore({ devices, users }: LockoutRecord): void {
     for (const [id, failures] of Object.entries(devices)) this.#devices.set(id, { ...failures })
-    for (const [id, at] of Object.entries(users)) this.#users.set(id, [...at])
+    for (const [id, wrongs] of Object.entries(users)) this.#users.set(id, [...wrongs])
+  }
+
+  #day(user: string, nowMs: number): Wrong[] {
+    return (this.#users.get(user) ?? []).filter(({ at }) => at > nowMs - DAY_MS)
   }
 }
 
-const since = (times: readonly number[], from: number): number[] => times.filter(at => at > from)
+/** When so many in a day are one too few again; 0 if they are already. */
+const endOfCeiling = (day: readonly Wrong[], most: number): number =>
+  day.length < most ? 0 : day.at(-most)!.at + DAY_MS

@@ -11,6 +11,7 @@ import {
   scopeOf,
 } from '@oneknock/shared'
 import type { Directory, Service, User } from './directory.ts'
+import type { Grant } from './grants.ts'
 
 /** What policy must know of the machine. */
 export interface Host {
@@ -65,6 +66,13 @@ export function decide(
 export function needsFactor(directory: Directory, user: User, names: readonly string[]): boolean {
   const services = servicesAsked(directory, user, names)
   return !Array.isArray(services) || services.some(service => service.factor === 'required')
+}
+
+/** Which of a grant's services its user may still open from that device; all of them, usually. */
+export function stillAllowed({ services, users }: Directory, grant: Grant): readonly string[] {
+  const user = users.get(grant.user)
+  if (!user || user.locked || !user.devices.some(({ id }) => id === grant.device)) return []
+  return grant.services.filter(name => services.has(name) && user.services.includes(name))
 }
 
 function servicesAsked(

@@ -58,6 +58,9 @@ export class State {
       case 'narrowed':
         if (this.grants.get(event.grant.id)) this.grants.put(event.grant)
         break
+      case 'left':
+        this.grants.put(event.grant)
+        break
       case 'ended':
         this.grants.remove(event.grant)
         break

@@ -54,11 +54,9 @@ export class ExecHook implements LivingHook {
     this.#running = { prefix, slots: new Slots(COMMANDS_AT_ONCE, WAIT_LIMIT) }
   }
 
+  /** The commands of services that are gone stay known: what they opened has still to be closed. */
   async configure({ services }: HookConfig): Promise<void> {
-    this.#settings = settingsOf(services)
-    for (const [key, { opening }] of this.#held) {
-      if (!this.#settings.has(opening.service)) this.#held.delete(key)
-    }
+    this.#settings = new Map([...this.#settings, ...settingsOf(services)])
   }
 
   /** Waits for the commands that run, each until its time limit. What is open stays so. */

@@ -16,6 +16,7 @@ export type UdpNote =
   | { readonly note: 'gone'; readonly address: Address; readonly port: number }
   | { readonly note: 'buffer-capped'; readonly bytes: number; readonly wanted: number }
   | { readonly note: 'socket-error'; readonly address: Address; readonly message: string }
+  | { readonly note: 'rescan-failed'; readonly message: string }
 
 export class UdpError extends Error {
   readonly code: 'in-use' | 'unavailable'
@@ -35,6 +36,11 @@ export interface UdpOptions {
   readonly report: (note: UdpNote) => void
 }
 
+export interface UdpListener extends Listener {
+  /** Listens there from now on: what stays loses no packet, and if anything fails all stays. */
+  listen(endpoints: readonly Endpoint[]): Promise<void>
+}
+
 interface Place {
   readonly address: Address
   readonly port: number
@@ -46,14 +52,25 @@ const placeKey = ({ address, port }: Place): string => `${address} ${port}`
  * The packet's own way in. A wildcard becomes one socket for each local address: a reply leaves from
  * the address that was knocked at, which one socket for all of them could not promise.
  */
-export function udpListener({ endpoints, ownAddresses, report }: UdpOptions): Listener {
+export function udpListener({ endpoints, ownAddresses, report }: UdpOptions): UdpListener {
   const sockets = new Map<string, Socket>()
+  let listenAt = endpoints
+  /** One scan after the other: two would bind the same address twice. */
+  let scanned: Promise<void> = Promise.resolve()
+  let judge: Judge | undefined
   let timer: NodeJS.Timeout | undefined
   let cappedSaid = false
 
-  async function scan(knock: Judge): Promise<void> {
-    const wanted = new Map(places(endpoints, ownAddresses()).map(place => [placeKey(place), place]))
-    for (const [key, socket] of sockets) if (!wanted.has(key)) forget(key, socket)
+  function scan(): Promise<void> {
+    const scan = scanned.then(bindWanted)
+    scanned = scan.catch(() => {})
+    return scan
+  }
+
+  async function bindWanted(): Promise<void> {
+    if (!judge) return
+    const knock = judge
+    const wanted = new Map(places(listenAt, ownAddresses()).map(place => [placeKey(place), place]))
     for (const [key, place] of wanted) {
       if (sockets.has(key)) continue
       const socket = await bind(place)
@@ -73,6 +90,7 @@ export function udpListener({ endpoints, ownAddresses, report }: UdpOptions): Li
       })
       sayBound(place, socket)
     }
+    for (const [key, socket] of sockets) if (!wanted.has(key)) forget(key, socket)
   }
 
   function sayBound(place: Place, socket: Socket): void {
@@ -90,27 +108,40 @@ export function udpListener({ endpoints, ownAddresses, report }: UdpOptions): Li
     report({ note: 'gone', address: address as Address, port: Number(port) })
   }
 
+  function rescan(): void {
+    const again = async () => {
+      try {
+        if (listenAt.some(isWildcard)) await scan()
+      } catch (error) {
+        report({ note: 'rescan-failed', message: (error as Error).message })
+      }
+      if (judge) rescan()
+    }
+    timer = setTimeout(again, RESCAN_MS)
+  }
+
   return {
     name: 'udp',
     async start(knock) {
-      await scan(knock)
-      const rescan = () => {
-        timer = setTimeout(() => {
-          scan(knock)
-            .catch(error =>
-              report({
-                note: 'socket-error',
-                address: endpointAddress(endpoints[0]!),
-                message: error.message,
-              }),
-            )
-            .finally(rescan)
-        }, RESCAN_MS)
+      judge = knock
+      await scan()
+      rescan()
+    },
+    async listen(wanted) {
+      const before = listenAt
+      listenAt = wanted
+      try {
+        await scan()
+      } catch (error) {
+        listenAt = before
+        await scan()
+        throw error
       }
-      if (endpoints.some(isWildcard)) rescan()
     },
     async stop() {
+      judge = undefined
       clearTimeout(timer)
+      await scanned
       for (const socket of sockets.values()) socket.close()
       sockets.clear()
     },
