@@ -44,10 +44,6 @@ export class Lockout {
   readonly #devices = new Map<string, Failures>()
   readonly #users = new Map<string, Wrong[]>()
 
-  isLocked(device: string, user: string, nowMs: number): boolean {
-    return this.lockedUntil(device, user, nowMs) > 0
-  }
-
   /** When the lock ends, milliseconds since the Unix epoch; 0 = not locked. */
   lockedUntil(device: string, user: string, nowMs: number): number {
     const day = this.#day(user, nowMs)
