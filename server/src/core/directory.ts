@@ -14,6 +14,10 @@ export interface User {
   /** Absent: this user has no authenticator, so only services without a factor open. */
   readonly totp: TotpFactor | undefined
   readonly recovery: readonly RecoveryCode[]
+  /** Public keys, each as `ssh-ed25519 AAAA…`: what may forward where a service has a permit. */
+  readonly sshKeys?: readonly string[] | undefined
+  /** Where messages to this user go. */
+  readonly contact?: Contact | undefined
   /** May admit addresses that the packet does not come from. */
   readonly otherAddress: boolean
   /** By the administrator; lockouts after wrong codes are in the ledger. */
@@ -71,6 +75,8 @@ export interface Service {
   readonly destination: readonly Network[]
   readonly gate: GateSettings | undefined
   readonly exec: ExecSettings | undefined
+  readonly permit?: PermitSettings | undefined
+  readonly routeros?: RouterSettings | undefined
 }
 
 export interface Endpoint {
@@ -91,4 +97,47 @@ export interface ExecSettings {
   readonly close: readonly string[]
   /** Milliseconds that a command may take. */
   readonly timeLimit: number
+}
+
+/** Where this user's ssh keys may forward to while the service is open. */
+export interface PermitSettings {
+  readonly to: readonly Endpoint[]
+  /** The unix account that they log in to. */
+  readonly account: string
+  /** The authorized_keys file; absent: the account's own. */
+  readonly file: string | undefined
+}
+
+/** A MikroTik router, and what is opened on it. */
+export interface RouterSettings {
+  /** `https://192.0.2.1`, without the REST API's path. */
+  readonly url: string
+  readonly user: string
+  readonly password: SecretSource
+  readonly trust: RouterTrust
+  readonly opens: RouterOpens
+}
+
+/** How the router proves that it is itself. */
+export type RouterTrust =
+  /** The SHA-256 of its certificate, 64 hexadecimal digits in lower case. */
+  | { readonly kind: 'fingerprint'; readonly sha256: string }
+  /** The path of a file with the certificate authority's certificate. */
+  | { readonly kind: 'ca'; readonly file: string }
+
+export type RouterOpens =
+  | { readonly kind: 'list'; readonly list: string }
+  /** A login of the router's own, with the rights of this group there. */
+  | { readonly kind: 'login'; readonly group: string; readonly deliver: string }
+
+/** Where a secret stands that the configuration does not hold itself. */
+export type SecretSource =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'environment'; readonly variable: string }
+
+/** A person's addresses, one for each kind of channel. */
+export interface Contact {
+  readonly mail: string | undefined
+  /** An ntfy topic: whoever knows it reads what is sent there. */
+  readonly ntfy: string | undefined
 }
