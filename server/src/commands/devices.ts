@@ -10,8 +10,8 @@ import { parseUser, USER_FILE, userFile } from '../users.ts'
 import { invitationOf, newDevice } from './enrol.ts'
 import { configFailure, Failure } from './failure.ts'
 import { notifyDaemon } from './notify.ts'
-import { colourAllowed, print, printJson } from './output.ts'
-import { renderQr } from './qr.ts'
+import { print, printJson } from './output.ts'
+import { withQr } from './qr.ts'
 import { openSettings } from './settings.ts'
 import { findUser } from './users.ts'
 
@@ -45,9 +45,8 @@ export async function addDevice(
     print(`${name} has a device "${label}" now. On it run \`oneknock add\`, and paste its invitation.
 It is a secret, good for 24 hours, and not shown again:
 
-${invitation}
+${options.invitationQr ? withQr(invitation) : invitation}
 `)
-    if (options.invitationQr) print(`\n${renderQr(invitation, colourAllowed())}`)
   }
   await notifyDaemon(config)
   return 0

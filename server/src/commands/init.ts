@@ -60,13 +60,12 @@ const alreadyThere = (file: string): Failure =>
     `${file} exists already, and was left as it is; to look for mistakes run: oneknockd check`,
   )
 
-function publicEndpoint({ public: text }: InitOptions): Endpoint {
-  if (text === undefined) return { host: hostname(), port: DEFAULT_PORT }
-  const endpoint = parseEndpoint(text, DEFAULT_PORT)
+function publicEndpoint({ public: given }: InitOptions): Endpoint {
+  const endpoint = parseEndpoint(given ?? hostname(), DEFAULT_PORT)
   if (endpoint) return endpoint
-  throw new Failure(
-    `--public ${JSON.stringify(text)} is no host and port; write them like gate.example.com:${DEFAULT_PORT}`,
-  )
+  const example = `--public gate.example.com:${DEFAULT_PORT}`
+  if (given === undefined) throw new Failure(`say where clients send packets, such as: ${example}`)
+  throw new Failure(`--public ${JSON.stringify(given)} is no host and port; write ${example}`)
 }
 
 /** nftables where it can be had; the gate needs no rights and nothing installed. */

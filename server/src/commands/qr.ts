@@ -1,4 +1,5 @@
 import { encodeQR } from 'qr'
+import { colourAllowed } from './output.ts'
 
 /** ISO/IEC 18004 section 9.1: four modules of quiet around the symbol. */
 const QUIET = 4
@@ -17,6 +18,10 @@ export function renderQr(text: string, colour: boolean): string {
   }
   return `${rows.join('\n')}\n`
 }
+
+/** An invitation's code never fits on 80×24, so it comes only when asked for. */
+export const withQr = (invitation: string): string =>
+  `${invitation}\n\n${renderQr(invitation, colourAllowed())}`
 
 /** Whether the upper and the lower module are black. */
 type Cell = readonly [upper: boolean, lower: boolean]

@@ -15,7 +15,7 @@ import {
 import { Failure } from './failure.ts'
 import { notifyDaemon } from './notify.ts'
 import { colourAllowed, formatTable, print, printJson } from './output.ts'
-import { renderQr, shortenOtpauth } from './qr.ts'
+import { renderQr, shortenOtpauth, withQr } from './qr.ts'
 import { openSettings } from './settings.ts'
 
 export interface UserAddOptions {
@@ -56,8 +56,8 @@ export async function addUser(name: string, options: UserAddOptions): Promise<nu
     })
   } else {
     const secret = formatTotpSecret(totp.secret)
-    print(enrolment(user, device.label, invitation, recovery.texts, secret))
-    if (options.invitationQr) print(`\n${renderQr(invitation, colourAllowed())}`)
+    const shown = options.invitationQr ? withQr(invitation) : invitation
+    print(enrolment(user, device.label, shown, recovery.texts, secret))
   }
   await notifyDaemon(config)
   // Last, so that all of it stands on a screen of 24 lines.
@@ -109,7 +109,7 @@ function enrolment(
 
 ${invitation}
 
-2. Keep these recovery codes on paper. Each stands in for the authenticator once:
+2. Keep these recovery codes on paper. Each replaces the authenticator once:
 
 ${formatTable(rows.map(row => ['  ', ...row]))}
 3. Scan this with an authenticator app, or type its secret into it:

@@ -16,6 +16,7 @@ export function readUser(
   services: ReadonlyMap<string, { readonly name: string }>,
   problems: Problem[],
 ): User | undefined {
+  if (Array.isArray(table.services)) problems.push(...serviceProblems(table.services, services))
   const result = v.safeParse(userSchema, table)
   if (!result.success) {
     problems.push(...problemsOf(result.issues))
@@ -24,14 +25,8 @@ export function readUser(
   const raw = result.output
   return withRecovery(pack(raw.recovery), {
     name,
-    services: raw.services.flatMap((text, index) => {
-      const known = services.get(text)?.name
-      const twice = known !== undefined && raw.services.indexOf(text) < index
-      if (twice) problems.push(servicesProblem(index, `${text} stands here twice`))
-      if (known === undefined) problems.push(unknownService(text, index, services))
-      // The configuration's own string: a part of this file's text would keep all of it in memory.
-      return known === undefined ? [] : [known]
-    }),
+    // The configuration's own strings: a part of this file's text would keep all of it in memory.
+    services: raw.services.flatMap(text => services.get(text)?.name ?? []),
     devices: [...raw.devices]
       .map(([label, { key, enrolled }]) => device(name, label, key, enrolled))
       .sort(byLabel),
@@ -116,22 +111,20 @@ const unpack = (packed: Uint8Array): RecoveryCode[] =>
     return recoveryCode(packed.slice(start, middle), packed.slice(middle, start + PACKED_BYTES))
   })
 
-const servicesProblem = (index: number, message: string): Problem => {
-  const path: Path = ['services', index]
-  return { code: 'conflict', path, message }
-}
-
-function unknownService(
-  text: string,
-  index: number,
+function serviceProblems(
+  listed: readonly unknown[],
   services: ReadonlyMap<string, unknown>,
-): Problem {
-  return {
-    code: 'conflict',
-    path: ['services', index],
-    found: JSON.stringify(text),
-    message: unknownServiceMessage(text, services),
-  }
+): Problem[] {
+  return listed.flatMap((text, index): Problem[] => {
+    if (typeof text !== 'string') return []
+    const found = JSON.stringify(text)
+    const path: Path = ['services', index]
+    if (!services.has(text)) {
+      return [{ code: 'conflict', path, found, message: unknownServiceMessage(text, services) }]
+    }
+    if (listed.indexOf(text) === index) return []
+    return [{ code: 'conflict', path, found, message: 'it stands here twice; leave this one out' }]
+  })
 }
 
 /** Also for whoever names one on the command line. */

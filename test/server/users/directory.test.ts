@@ -57,6 +57,7 @@ describe('the users folder', () => {
     expect(await complaints()).toEqual([
       '/Dave.toml: the file names the user, and a name is 1 to 32 of a-z, 0-9 and -',
       `/alice.toml: found mode 0644; others can read it; run: chmod 600 ${folder}/alice.toml`,
+      '/bob.toml:1: services[0]: found "shh"; no such service; did you mean ssh?',
       '/bob.toml:2: lokced: no such key; did you mean locked?',
       expect.stringMatching(/^\/carol.toml:1: this is not TOML: /),
     ])

@@ -106,7 +106,10 @@ describe('an error names the line and the key, and never a secret', () => {
       'services = ["printer"]',
       ':1: services[0]: found "printer"; no such service; the configuration has ssh, wiki, a-b',
     ],
-    ['services = ["ssh", "ssh"]', ':1: services[1]: ssh stands here twice'],
+    [
+      'services = ["ssh", "ssh"]',
+      ':1: services[1]: found "ssh"; it stands here twice; leave this one out',
+    ],
     ['services = []\nlocked = 1', ':2: locked: found 1; write true or false'],
     ['services = []\nlokced = true', ':2: lokced: no such key; did you mean locked?'],
     ['services = []\ntotp = "x"', ':2: totp: found "x"; write a table'],
