@@ -1,10 +1,17 @@
-import { NONCE_BYTES, parseAddress, sealReply, tagOf, toHex } from '@oneknock/shared'
+import {
+  KNOCK_ID_BYTES,
+  NONCE_BYTES,
+  parseAddress,
+  sealReply,
+  tagOf,
+  toHex,
+} from '@oneknock/shared'
 import { Buckets } from './core/buckets.ts'
 import type { Clock } from './core/clock.ts'
 import type { Directory } from './core/directory.ts'
 import type { EndedWhy, Event, KnockEvent } from './core/events.ts'
 import type { Grant } from './core/grants.ts'
-import { type Circumstances, type Heard, join, judge } from './core/judge.ts'
+import { type Circumstances, type Heard, join, judge, judgeClaim } from './core/judge.ts'
 import type { Keyring, ReadyKeys } from './core/keyring.ts'
 import { askOf, type KnownKnock, type Outcome } from './core/knocks.ts'
 import { failedOutcome, mayJoin, present } from './core/outcomes.ts'
@@ -16,7 +23,9 @@ import type { Doors } from './doors.ts'
 import type { Hook } from './hooks/hook.ts'
 import {
   type Attempt,
+  type CredentialAttempt,
   type Judge,
+  type PacketAttempt,
   SILENCE,
   type Silence,
   type Verdict,
@@ -55,7 +64,10 @@ export class Gatekeeper {
     }
   }
 
-  readonly judge: Judge = (attempt: Attempt) => {
+  readonly judge: Judge = (attempt: Attempt) =>
+    'datagram' in attempt ? this.#packet(attempt) : this.#claim(attempt)
+
+  #packet(attempt: PacketAttempt): Silence | Promise<Verdict> {
     const { clock, keyring, state, counters } = this.#parts
     const now = clock.now()
     const authentic = authenticate(attempt.datagram, keyring, now, this.#freshness) // steps 1–5
@@ -81,6 +93,26 @@ export class Gatekeeper {
     entry.ask = askOf(knock)
     entry.done = this.#carryOut(event, entry)
     return entry.done.then(() => this.#answer(heard, keys, this.#present(heard, entry))) // step 12
+  }
+
+  /** Steps 8 to 12 for someone without a key, whose door vouches for the address. */
+  async #claim({ source, ...claim }: CredentialAttempt): Promise<Verdict> {
+    const { clock, state, random, counters } = this.#parts
+    const address = parseAddress(source)
+    if (!address) return SILENCE
+    const now = clock.now()
+    const knockId = toHex(random(KNOCK_ID_BYTES))
+    const event = judgeClaim({ ...claim, source: address, knockId }, this.#circumstances(now))
+    if (!('event' in event)) {
+      counters.count(event.status)
+      return { kind: 'answer', outcome: event }
+    }
+    state.apply(event, now)
+    counters.count(event.outcome.status)
+    const entry = state.knocks.find(event.device, knockId, now)!
+    entry.done = this.#carryOut(event, entry)
+    await entry.done
+    return { kind: 'answer', outcome: entry.outcome }
   }
 
   /** Steps 10 and 11: on record, then open. What becomes of it stands in the knock's outcome. */

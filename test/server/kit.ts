@@ -23,7 +23,6 @@ import { Counters } from '../../server/src/counters.ts'
 import { Doors, type Fault } from '../../server/src/doors.ts'
 import { Gatekeeper } from '../../server/src/gatekeeper.ts'
 import { MemoryHook } from '../../server/src/hooks/memory.ts'
-import { SILENCE } from '../../server/src/listeners/listener.ts'
 
 export const NOON = Date.UTC(2026, 10, 21, 12)
 export const FRESHNESS_MS = 120_000
@@ -168,7 +167,7 @@ export function kit(options: KitOptions = {}) {
       packet(clock, changes, by),
     async send(sent: Sent, source = '203.0.113.7'): Promise<Reply | 'silence'> {
       const verdict = await gatekeeper.judge({ datagram: sent.datagram, source })
-      if (verdict === SILENCE || verdict.kind === 'silence') return 'silence'
+      if (verdict.kind === 'silence' || !verdict.reply) return 'silence'
       const reply = openReply(deriveKeys(sent.by.key), tagOf(sent.datagram), verdict.reply)
       if (!reply.ok) throw new Error(`the reply does not open: ${reply.error.code}`)
       return reply.value

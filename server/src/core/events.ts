@@ -1,6 +1,6 @@
 import type { FactorKind, Reason, Verb } from '@oneknock/shared'
 import type { Burn } from './factors.ts'
-import type { Grant } from './grants.ts'
+import type { EndedWhy, Grant } from './grants.ts'
 import type { Outcome } from './knocks.ts'
 
 /**
@@ -12,7 +12,7 @@ export type Event =
   | SeenEvent
   | FailedEvent
   | NarrowedEvent
-  | LeftEvent
+  | EndingEvent
   | EndedEvent
   | UnlockedEvent
   | NoteEvent
@@ -20,14 +20,16 @@ export type Event =
 /** A knock was judged; or a later packet of it added its other family. One line says it all. */
 export interface KnockEvent {
   readonly event: 'knock'
-  /** Hexadecimal; what makes a replay one. */
+  /** Hexadecimal; what makes a replay one. Empty for a knock without a packet. */
   readonly tag: string
+  /** `user/label`; `user/@door` for a knock without a packet. */
   readonly device: string
   readonly user: string
   readonly enrolledAt: number
   readonly sentAt: number
   readonly knock: string
-  readonly verb: Verb
+  /** `verify`: only the code was looked at. */
+  readonly verb: Verb | 'verify'
   /** The address that the packet came from. */
   readonly source: string
   readonly services: readonly string[]
@@ -68,10 +70,17 @@ export interface NarrowedEvent {
   readonly error: string
 }
 
-/** What is left of a grant of which something was taken away, as a grant of its own. */
-export interface LeftEvent {
-  readonly event: 'left'
-  readonly grant: Grant
+/**
+ * Somebody's access was taken away, by an administrator or because the directory allows it no longer.
+ * On record before all is closed: a crash in between must not bring it back.
+ */
+export interface EndingEvent {
+  readonly event: 'ending'
+  readonly grant: string
+  readonly user: string
+  readonly why: EndedWhy
+  /** What stays of it, as a grant of its own. */
+  readonly left?: Grant
 }
 
 /** A grant has ended, and what it opened is closed. */
@@ -80,9 +89,9 @@ export interface EndedEvent {
   readonly grant: string
   readonly user: string
   readonly why: EndedWhy
+  /** The grant that it was folded into. */
+  readonly by?: string
 }
-
-export type EndedWhy = 'expired' | 'closed' | 'renewed' | 'failed' | 'administrator' | 'removed'
 
 /** An administrator lifted a user's locks. */
 export interface UnlockedEvent {

@@ -11,6 +11,7 @@ import {
   scopeOf,
 } from '@oneknock/shared'
 import type { Directory, Service, User } from './directory.ts'
+import { isDoor } from './doors.ts'
 import type { Grant } from './grants.ts'
 
 /** What policy must know of the machine. */
@@ -44,11 +45,14 @@ const denial = (reason: Denial['reason'], detail = ''): Denial => ({
   detail,
 })
 
+/** What of a knock policy looks at. */
+export type Asked = Pick<Knock, 'services' | 'lifetime' | 'address' | 'prefix'>
+
 /** Step 9: what this user gets of what this knock asks. */
 export function decide(
   directory: Directory,
   user: User,
-  knock: Knock,
+  knock: Asked,
   source: Address,
   host: Host,
 ): Decision {
@@ -71,7 +75,8 @@ export function needsFactor(directory: Directory, user: User, names: readonly st
 /** Which of a grant's services its user may still open from that device; all of them, usually. */
 export function stillAllowed({ services, users }: Directory, grant: Grant): readonly string[] {
   const user = users.get(grant.user)
-  if (!user || user.locked || !user.devices.some(({ id }) => id === grant.device)) return []
+  if (!user || user.locked) return []
+  if (!isDoor(grant.device) && !user.devices.some(({ id }) => id === grant.device)) return []
   return grant.services.filter(name => services.has(name) && user.services.includes(name))
 }
 
@@ -93,7 +98,7 @@ function servicesAsked(
 function networkAsked(
   user: User,
   services: readonly Service[],
-  knock: Knock,
+  knock: Asked,
   source: Address,
   host: Host,
 ): Network | Denial {

@@ -1,6 +1,7 @@
 import { fromHex } from '@oneknock/shared'
 import type { Clock } from './clock.ts'
 import type { Device } from './directory.ts'
+import { isDoor } from './doors.ts'
 import type { Event, FailedEvent, KnockEvent } from './events.ts'
 import { Burnt, type BurntRecord } from './factors.ts'
 import { type Grant, Grants, NO_GRANT } from './grants.ts'
@@ -104,14 +105,14 @@ export class State {
     const { device, outcome, burnt, grant } = event
     // A checkpoint may hold this line's effect already: it must not count twice.
     const known = this.knocks.find(device, event.knock, at) !== undefined
-    this.replay.add(fromHex(event.tag)!, device, event.sentAt)
+    if (event.tag) this.replay.add(fromHex(event.tag)!, device, event.sentAt)
     if (burnt) {
       this.burnt.add(burnt)
       this.lockout.right(device)
     }
     // A packet without a code is nobody's guess.
     if (outcome.reason === 'wrong-factor' && event.factor !== 'none' && !known) {
-      this.lockout.wrong(device, event.user, at)
+      this.lockout.wrong(device, lockoutUser(event), at)
     }
     if (burnt || outcome.status !== 'refused')
       this.#taken.add(enrolmentOf(device, event.enrolledAt))
@@ -133,3 +134,6 @@ export class State {
     }))
   }
 }
+
+/** Doors without a key count for themselves: what strangers can try there never locks a device. */
+const lockoutUser = ({ device, user }: KnockEvent): string => (isDoor(device) ? device : user)

@@ -1,4 +1,5 @@
-import type { Network, Reason, Status } from '@oneknock/shared'
+import type { Factor } from '@oneknock/shared'
+import type { Outcome } from '../core/knocks.ts'
 
 /**
  * A way in. It turns its wire format into an `Attempt` and answers the `Verdict` in its own way:
@@ -16,10 +17,26 @@ export interface Listener {
  */
 export type Judge = (attempt: Attempt) => Silence | Promise<Verdict>
 
+export type Attempt = PacketAttempt | CredentialAttempt
+
 /** One packet as it came in. The bytes are read before `Judge` returns, and never kept. */
-export interface Attempt {
+export interface PacketAttempt {
   readonly datagram: Uint8Array
   /** Where it came from, as the socket says it. */
+  readonly source: string
+}
+
+/** Someone who cannot send our packet: no key, so a budget of its own for each user and door. */
+export interface CredentialAttempt {
+  /** The door's name, `[a-z]+`: it stands in the ledger where a packet's device would. */
+  readonly door: string
+  readonly user: string
+  readonly factor: Factor
+  /** What to open; empty = all that the user may; `undefined` = nothing, only look at the factor. */
+  readonly services: readonly string[] | undefined
+  /** Seconds; 0 = the service's default. */
+  readonly lifetime: number
+  /** The address to admit, which the door vouches for. */
   readonly source: string
 }
 
@@ -34,18 +51,6 @@ export type Verdict =
   | {
       readonly kind: 'answer'
       readonly outcome: Outcome
-      /** The sealed reply, 128 bytes. */
-      readonly reply: Uint8Array
+      /** The sealed reply, 128 bytes; only to a packet. */
+      readonly reply?: Uint8Array
     }
-
-/** What became of a knock. */
-export interface Outcome {
-  readonly status: Status
-  readonly reason: Reason
-  readonly network: Network
-  /** Seconds. */
-  readonly lifetime: number
-  /** 16 hexadecimal digits; zeros if there is none. */
-  readonly grant: string
-  readonly detail: string
-}

@@ -85,7 +85,9 @@ export function udpListener({ endpoints, ownAddresses, report }: UdpOptions): Ud
         if (verdict === SILENCE) return
         void Promise.resolve(verdict).then(answer => {
           // A reply that cannot leave is a reply lost: the client asks again.
-          if (answer.kind === 'answer') socket.send(answer.reply, port, address, () => {})
+          if (answer.kind === 'answer' && answer.reply) {
+            socket.send(answer.reply, port, address, () => {})
+          }
         })
       })
       sayBound(place, socket)
