@@ -127,13 +127,22 @@ export function sealReply(
   reply: Reply,
 ): Result<Uint8Array, Malformed> {
   const body = encodeReply(reply)
-  if (!body.ok) return body
+  return body.ok ? ok(sealReplyBody(keys, nonce, knockTag, body.value)) : body
+}
+
+/** Any 72 bytes as a reply: what `sealReply` ends with, and how vectors of bad bodies are made. */
+export function sealReplyBody(
+  keys: DerivedKeys,
+  nonce: Uint8Array,
+  knockTag: Uint8Array,
+  body: Uint8Array,
+): Uint8Array {
   const datagram = new Uint8Array(REPLY_BYTES)
   datagram.set(nonce, AT.nonce)
-  datagram.set(xchacha20(keys.replyEncrypt, nonce, body.value), AT.body)
+  datagram.set(xchacha20(keys.replyEncrypt, nonce, body), AT.body)
   const mac = new MacKey(keys.replyAuthenticate)
   datagram.set(mac.sign(knockTag, datagram.subarray(0, AT.tag)), AT.tag)
-  return ok(datagram)
+  return datagram
 }
 
 export type ReplyRefusal = { readonly code: 'length' } | { readonly code: 'tag' } | Malformed

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import socket
+import struct
 import sys
 import time
 import urllib.parse
@@ -199,7 +200,7 @@ def run(options):
     }
     try:
         protocol.write_knock({**ask, "sent_at_ms": 0, "knock_id": bytes(8).hex()})
-    except (ValueError, OverflowError) as error:
+    except (ValueError, struct.error) as error:
         raise Failure(USAGE, str(error)) from None
     knock = Knock(connection, protocol.derive_keys(key), ask)
     reply = knock.wait_for_approval(knock.ask_until_answered(options.give_up), options.patience)
