@@ -1,10 +1,9 @@
-import { formatNetwork, type Network } from '@oneknock/shared'
+import { formatNetwork } from '@oneknock/shared'
 import type { Clock } from '../core/clock.ts'
-import type { Service } from '../core/directory.ts'
 import type { Opening } from '../core/openings.ts'
-import { type CuttingHook, HookError, type LivingHook } from './hook.ts'
+import { type CuttingHook, type HookConfig, HookError, type LivingHook } from './hook.ts'
 import { Cutter } from './nftables/cut.ts'
-import { openCommand } from './nftables/elements.ts'
+import { hasEnded, openCommand } from './nftables/elements.ts'
 import type { Report } from './nftables/events.ts'
 import { Held } from './nftables/held.ts'
 import { keptNft, type NftRunner } from './nftables/nft.ts'
@@ -12,17 +11,7 @@ import type { Guard } from './nftables/ruleset.ts'
 import { GuardTable } from './nftables/table.ts'
 import { zonesOf } from './nftables/zones.ts'
 
-/** What of the configuration the guard depends on. */
-export interface GuardSettings {
-  /** Those without ports are left to other hooks. */
-  readonly services: Iterable<Service>
-  /** Never locked out. */
-  readonly allow: readonly Network[]
-  /** Where knocks come in: only what can be one gets as far as the daemon. */
-  readonly spaPorts: readonly number[]
-}
-
-export interface NftablesParts extends GuardSettings {
+export interface NftablesParts extends HookConfig {
   readonly clock: Clock
   readonly report: Report
   /** Children of its own, unless it is told otherwise. */
@@ -72,12 +61,8 @@ export class NftablesHook implements LivingHook, CuttingHook {
     await running?.nft.stop()
   }
 
-  /** Takes up another configuration. Openings that it still has a place for stay. */
-  async reconfigure(settings: GuardSettings): Promise<void> {
-    const { table } = this.#up()
-    const guard = guardOf(settings)
-    this.#held.rezone(guard.zones)
-    await table.change(guard)
+  async configure(config: HookConfig): Promise<void> {
+    await this.#up().table.change(guardOf(config))
   }
 
   async open(opening: Opening): Promise<void> {
@@ -120,19 +105,25 @@ export class NftablesHook implements LivingHook, CuttingHook {
 
   /** Makes the table say what `held` says about an opening. */
   async #settle(opening: Opening): Promise<void> {
-    const { table } = this.#up()
-    const write = async () => {
-      const elements = this.#held.elementsOf(opening, this.#parts.clock.now())
-      if (elements.length > 0) await table.write(elements.map(openCommand).join('; '))
-    }
     try {
-      await write()
+      await this.#write(opening)
     } catch (error) {
       // The table may be gone: then it is put back now, not with the next heartbeat.
       if (!(error instanceof HookError && error.code === 'failed')) throw error
-      if (!(await table.check())) throw error
-      await write()
+      if (!(await this.#up().table.check())) throw error
+      await this.#write(opening)
     }
+  }
+
+  async #write(opening: Opening): Promise<void> {
+    const { table } = this.#up()
+    const { zone } = this.#held.place(opening.service) ?? {}
+    if (!zone) return
+    const elements = this.#held.elementsOf(opening, this.#parts.clock.now())
+    const opens = elements.some(({ remaining }) => !hasEnded(remaining))
+    if (opens) await table.declare(zone, opening.network)
+    else if (!table.declares(zone, opening.network)) return
+    await table.write(elements.map(openCommand).join('; '))
   }
 
   #up(): Running {
@@ -152,8 +143,8 @@ export class NftablesHook implements LivingHook, CuttingHook {
   }
 }
 
-const guardOf = ({ services, allow, spaPorts }: GuardSettings): Guard => ({
-  zones: zonesOf([...services]),
+const guardOf = ({ services, allow, spaPorts }: HookConfig): Guard => ({
+  zones: zonesOf(services),
   allow,
   spaPorts,
 })

@@ -1,8 +1,15 @@
-import { containsNetwork, familyOf, familyPrefix, maskNetwork, wirePrefix } from '@oneknock/shared'
+import {
+  containsNetwork,
+  familyOf,
+  familyPrefix,
+  maskNetwork,
+  sameNetwork,
+  wirePrefix,
+} from '@oneknock/shared'
 import type { Port, Service } from '../../core/directory.ts'
 import { type Opening, openingKey } from '../../core/openings.ts'
 import type { Flow, OpenElement } from './elements.ts'
-import { hasPort, type Zone } from './zones.ts'
+import { hasPort, samePort, type Zone } from './zones.ts'
 
 /** Milliseconds by which the kernel's end of an element may differ from what it was told: it counts in jiffies. */
 const KERNEL_TOLERANCE = 1_000
@@ -12,88 +19,103 @@ export interface Place {
   readonly service: Service
 }
 
+/** A service for a network, whoever opened it: the kernel knows no users. */
+export type Door = Pick<Opening, 'service' | 'network'>
+
+const doorKey = ({ service, network }: Door): string => openingKey({ service, network })
+
 /**
- * What is to be open, and what that means for the elements of the table. Services may share a port,
- * so an element lasts as long as any opening needs it.
+ * What is to be open, and what that means for the elements of the table. Services may share a port
+ * and users a door, so an element lasts as long as any opening needs it.
  */
 export class Held {
-  readonly #openings = new Map<string, Opening>()
-  #places = new Map<string, Place>()
+  /** By door, then by opening: a personal service has one for each user. */
+  readonly #doors = new Map<string, Map<string, Opening>>()
+  #places: ReadonlyMap<string, Place>
 
   constructor(zones: readonly Zone[]) {
-    this.rezone(zones)
-  }
-
-  /** Another configuration: what nobody guards any more is not held either. */
-  rezone(zones: readonly Zone[]): void {
-    this.#places = new Map(
-      zones.flatMap(zone => zone.services.map(service => [service.name, { zone, service }])),
-    )
-    for (const [key, opening] of this.#openings) if (!this.fits(opening)) this.#openings.delete(key)
+    this.#places = placesIn(zones)
   }
 
   get size(): number {
-    return this.#openings.size
+    return [...this.#doors.values()].reduce((sum, { size }) => sum + size, 0)
   }
 
   place(service: string): Place | undefined {
     return this.#places.get(service)
   }
 
-  /** Whether the table has a set for it. */
-  fits({ service, network }: Opening): boolean {
+  /** Takes up other zones and drops what has no place as before; returns how to undo that. */
+  rezone(zones: readonly Zone[]): () => void {
+    const before = this.#places
+    this.#places = placesIn(zones)
+    const dropped = openingsOf(this.#doors).filter(opening => {
+      const [old, now] = [before, this.#places].map(places => places.get(opening.service))
+      return !(old && now && samePlace(old, now) && this.fits(opening))
+    })
+    for (const opening of dropped) this.remove(opening)
+    return () => {
+      this.#places = before
+      for (const opening of dropped) this.put(opening)
+    }
+  }
+
+  /** Whether policy, and so the table, has room for a prefix of this length. */
+  fits({ service, network }: Door): boolean {
     const prefixes = this.#places.get(service)?.zone.prefixes[familyOf(network.address)]
     return prefixes?.includes(familyPrefix(network)) ?? false
   }
 
   get(opening: Opening): Opening | undefined {
-    return this.#openings.get(openingKey(opening))
+    return this.#doors.get(doorKey(opening))?.get(openingKey(opening))
   }
 
   put(opening: Opening): void {
-    this.#openings.set(openingKey(opening), opening)
+    const key = doorKey(opening)
+    const door = this.#doors.get(key) ?? new Map<string, Opening>()
+    this.#doors.set(key, door.set(openingKey(opening), opening))
   }
 
   remove(opening: Opening): void {
-    this.#openings.delete(openingKey(opening))
+    const key = doorKey(opening)
+    const door = this.#doors.get(key)
+    door?.delete(openingKey(opening))
+    if (door?.size === 0) this.#doors.delete(key)
   }
 
-  keys(): ReadonlySet<string> {
-    return new Set(this.#openings.keys())
+  /** The doors that are held, by their keys, as `admits` takes them. */
+  doors(): ReadonlySet<string> {
+    return new Set(this.#doors.keys())
   }
 
   /** Forgets what has ended and was never closed. */
   prune(now: number): void {
-    for (const [key, { until }] of this.#openings) if (until < now) this.#openings.delete(key)
+    for (const opening of openingsOf(this.#doors)) if (opening.until < now) this.remove(opening)
   }
 
-  /** How the elements of this opening's ports should stand, whether it is held or not. */
-  elementsOf({ service, network }: Opening, now: number): OpenElement[] {
-    const place = this.#places.get(service)
-    if (!place) return []
-    const { zone } = place
-    return place.service.ports.map(port => {
-      const ends = zone.services
-        .filter(({ ports }) => hasPort(ports, port))
-        .map(({ name }) => this.#openings.get(openingKey({ service: name, network }))?.until ?? 0)
+  /** How the elements of this door's ports should stand, whether it is held or not. */
+  elementsOf({ service, network }: Door, now: number): OpenElement[] {
+    const { zone, service: { ports } = { ports: [] } } = this.#places.get(service) ?? {}
+    if (!zone) return []
+    return ports.map(port => {
+      const ends = sharing(zone, port).map(name => this.#until({ service: name, network }))
       return { zone: zone.name, network, port, remaining: Math.max(...ends) - now }
     })
   }
 
   elements(now: number): OpenElement[] {
-    return [...this.#openings.values()].flatMap(opening => this.elementsOf(opening, now))
+    const doors = [...this.#doors.values()].flatMap(door => [...door.values()].slice(0, 1))
+    return doors.flatMap(door => this.elementsOf(door, now))
   }
 
   /** Other openings that admit some of the same peers to this port. */
   rivals(opening: Opening, port: Port): Opening[] {
     const { zone } = this.#places.get(opening.service)!
-    const names = new Set(
-      zone.services.filter(({ ports }) => hasPort(ports, port)).map(({ name }) => name),
-    )
+    const names = sharing(zone, port)
     const own = openingKey(opening)
-    return [...this.#openings.values()].filter(
+    return openingsOf(this.#doors).filter(
       other =>
-        names.has(other.service) &&
+        names.includes(other.service) &&
         openingKey(other) !== own &&
         (containsNetwork(other.network, opening.network) ||
           containsNetwork(opening.network, other.network)),
@@ -101,48 +123,73 @@ export class Held {
   }
 
   /**
-   * The openings that these elements, read from the table, amount to. One that is not held counts
-   * if all its ports are there and no held one explains them.
+   * The openings that these elements, read from the table, amount to: all ports of a service must be
+   * there. What is not held counts unless what is held explains it.
    */
   recognise(elements: readonly OpenElement[], now: number): Opening[] {
-    const found = new Map<string, { opening: Opening; elements: OpenElement[] }>()
+    const found = new Map<string, Door & { readonly elements: OpenElement[] }>()
     for (const element of elements) {
-      for (const { zone, service } of this.#places.values()) {
-        if (zone.name !== element.zone || !hasPort(service.ports, element.port)) continue
-        const opening = { service: service.name, network: element.network, until: 0 }
-        const key = openingKey(opening)
-        const entry = found.get(key) ?? { opening, elements: [] as OpenElement[] }
-        entry.elements.push(element)
-        found.set(key, entry)
+      const { network } = element
+      for (const service of this.#servicesOf(element)) {
+        const key = doorKey({ service, network })
+        const door = found.get(key) ?? { service, network, elements: [] }
+        door.elements.push(element)
+        found.set(key, door)
       }
     }
-    return [...found.values()].flatMap(({ opening, elements }) => {
-      const held = this.get(opening)
-      const { ports } = this.#places.get(opening.service)!.service
-      if (elements.length < ports.length) return []
-      if (!held && elements.every(element => this.#explains(element))) return []
-      const until = now + Math.min(...elements.map(({ remaining }) => remaining))
-      const asTold = held && until > held.until - KERNEL_TOLERANCE
-      return [{ ...opening, until: asTold ? held.until : until }]
-    })
+    return [...found.values()]
+      .filter(door => door.elements.length === this.place(door.service)!.service.ports.length)
+      .flatMap(door => {
+        const until = now + Math.min(...door.elements.map(({ remaining }) => remaining))
+        const held = [...(this.#doors.get(doorKey(door))?.values() ?? [])]
+        const told = held.map(opening => asTold(opening, until))
+        if (told.length > 0 || door.elements.every(element => this.#explains(element))) return told
+        return [{ service: door.service, network: door.network, until }]
+      })
   }
 
-  #explains({ zone, network, port }: OpenElement): boolean {
-    return [...this.#places.values()].some(
-      place =>
-        place.zone.name === zone &&
-        hasPort(place.service.ports, port) &&
-        this.#openings.has(openingKey({ service: place.service.name, network })),
-    )
+  #until(door: Door): number {
+    const openings = [...(this.#doors.get(doorKey(door))?.values() ?? [])]
+    return Math.max(0, ...openings.map(({ until }) => until))
+  }
+
+  #servicesOf({ zone, port }: OpenElement): string[] {
+    return [...this.#places.values()]
+      .filter(place => place.zone.name === zone && hasPort(place.service.ports, port))
+      .map(({ service }) => service.name)
+  }
+
+  #explains(element: OpenElement): boolean {
+    const { network } = element
+    return this.#servicesOf(element).some(service => this.#doors.has(doorKey({ service, network })))
   }
 }
 
-/** Whether one of these openings, given by their keys, admits this flow into the zone. */
-export function admits(keys: ReadonlySet<string>, zone: Zone, flow: Flow): boolean {
+/** Whether one of these doors, given by their keys, admits this flow into the zone. */
+export function admits(doors: ReadonlySet<string>, zone: Zone, flow: Flow): boolean {
   const family = familyOf(flow.address)
-  const services = zone.services.filter(({ ports }) => hasPort(ports, flow))
+  const services = sharing(zone, flow)
   return zone.prefixes[family].some(prefix => {
     const network = maskNetwork(flow.address, wirePrefix(family, prefix))
-    return services.some(({ name }) => keys.has(openingKey({ service: name, network })))
+    return services.some(service => doors.has(doorKey({ service, network })))
   })
 }
+
+const sharing = (zone: Zone, port: Port): string[] =>
+  zone.services.filter(({ ports }) => hasPort(ports, port)).map(({ name }) => name)
+
+const openingsOf = (doors: ReadonlyMap<string, ReadonlyMap<string, Opening>>): Opening[] =>
+  [...doors.values()].flatMap(door => [...door.values()])
+
+const placesIn = (zones: readonly Zone[]): Map<string, Place> =>
+  new Map(zones.flatMap(zone => zone.services.map(service => [service.name, { zone, service }])))
+
+/** The kernel's end, unless it is ours but for its rounding, or a later one that others need. */
+const asTold = (opening: Opening, until: number): Opening =>
+  until > opening.until - KERNEL_TOLERANCE ? opening : { ...opening, until }
+
+const samePlace = (a: Place, b: Place): boolean =>
+  a.service.ports.length === b.service.ports.length &&
+  a.service.ports.every((port, i) => samePort(port, b.service.ports[i]!)) &&
+  a.zone.destination.length === b.zone.destination.length &&
+  a.zone.destination.every((network, i) => sameNetwork(network, b.zone.destination[i]!))

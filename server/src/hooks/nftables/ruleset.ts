@@ -15,20 +15,29 @@ export interface Guard {
 }
 
 /** A file for `nft -f` that puts the guard up with nobody in: what a boot unit loads. */
-export const renderFile = (guard: Guard): string => `${replacement(guard).join('\n')}\n`
+export const renderFile = (guard: Guard): string => `${replacement(guard, new Set()).join('\n')}\n`
 
-/** The same on one line, which is one transaction, and with the elements that belong in it. */
-export const renderCommand = (guard: Guard, fill: readonly string[]): string =>
-  [...replacement(guard), ...fill].join('; ')
+/**
+ * The same on one line, which is one transaction, with sets for the prefixes that are in use and
+ * the elements that belong in it.
+ */
+export const renderCommand = (
+  guard: Guard,
+  declared: ReadonlySet<string>,
+  fill: readonly string[],
+): string => [...replacement(guard, declared), ...fill].join('; ')
 
 /** Takes the place of whatever is in the table: packets see the old one or the new, never none. */
-const replacement = ({ zones, allow, spaPorts }: Guard): string[] => [
+const replacement = (
+  { zones, allow, spaPorts }: Guard,
+  declared: ReadonlySet<string>,
+): string[] => [
   // `add` first, since deleting what is not there would fail.
   `add table ${TABLE}`,
   `delete table ${TABLE}`,
   `table ${TABLE} {`,
-  ...zones.flatMap(zoneSets),
-  ...zones.flatMap(zoneChains),
+  ...zones.flatMap(zone => zoneSets(zone, declared)),
+  ...zones.flatMap(zone => zoneChains(zone, declared)),
   ...guardChains(zones, allow),
   ...knockSetsAndChains(spaPorts),
   '}',

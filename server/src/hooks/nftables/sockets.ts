@@ -50,7 +50,8 @@ export function parseSockets(table: string, protocol: Protocol): SeenFlow[] {
   })
 }
 
-function parseEnd(text: string): { address: Address; port: number } | undefined {
+/** One end of a socket, as the kernel prints it. */
+export function parseEnd(text: string): { address: Address; port: number } | undefined {
   const [host = '', port = ''] = text.split(':')
   const raw = fromHex(host)
   if (!raw || (raw.length !== 4 && raw.length !== 16)) return undefined

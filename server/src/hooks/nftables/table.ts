@@ -1,6 +1,7 @@
+import { familyOf, familyPrefix, type Network } from '@oneknock/shared'
 import type { Clock } from '../../core/clock.ts'
 import { HookError } from '../hook.ts'
-import { fillCommands, type LiveElement, TABLE } from './elements.ts'
+import { fillCommands, type LiveElement, openSet, TABLE } from './elements.ts'
 import type { Report } from './events.ts'
 import { admits, type Held } from './held.ts'
 import { type Listing, parseListing, skeleton } from './listing.ts'
@@ -8,7 +9,8 @@ import type { NftRunner } from './nft.ts'
 import { type Guard, renderCommand } from './ruleset.ts'
 import { carried, newlyGuarded, seeds } from './seeds.ts'
 import { readFlows } from './sockets.ts'
-import { hasPort } from './zones.ts'
+import { declareCommand } from './zone-chains.ts'
+import { hasPort, SINGLE, type Zone } from './zones.ts'
 
 /** Milliseconds between looks at the table: a second without a guard is the most that may be. */
 const BEAT = 1_000
@@ -27,13 +29,14 @@ export interface TableOptions {
 interface Intact {
   readonly skeleton: string
   readonly text: string
-  readonly openings: ReadonlySet<string>
+  readonly doors: ReadonlySet<string>
 }
 
 /** The one table in the kernel: put up whole, looked after, and put back when somebody takes it. */
 export class GuardTable {
   readonly #options: TableOptions
   #guard: Guard
+  #declared = new Set<string>()
   #intact: Intact | undefined
   #turn: Promise<unknown> = Promise.resolve()
   #nextCheck: Promise<boolean> | undefined
@@ -61,17 +64,45 @@ export class GuardTable {
     })
   }
 
-  /** Another configuration, and `held` knows of it already. */
+  /** Takes up another configuration, whole or not at all. */
   change(guard: Guard): Promise<void> {
     return this.#inTurn(async () => {
       const before = await this.#read()
+      const old = this.#guard
+      const undo = this.#options.held.rezone(guard.zones)
       this.#guard = guard
-      await this.#takeTheirPlace(before)
+      try {
+        await this.#takeTheirPlace(before)
+      } catch (error) {
+        this.#guard = old
+        undo()
+        throw error
+      }
     })
   }
 
   write(command: string): Promise<void> {
     return this.#options.nft.write(command)
+  }
+
+  /** Whether the table has a set for this prefix length. */
+  declares(zone: Zone, network: Network): boolean {
+    const prefix = familyPrefix(network)
+    return (
+      prefix === SINGLE[familyOf(network.address)] ||
+      this.#declared.has(openSet(zone.name, network))
+    )
+  }
+
+  /** Sees to it that it has one. */
+  async declare(zone: Zone, network: Network): Promise<void> {
+    if (this.declares(zone, network)) return
+    await this.#inTurn(async () => {
+      if (this.declares(zone, network)) return
+      await this.write(declareCommand(zone, familyOf(network.address), familyPrefix(network)))
+      this.#declared.add(openSet(zone.name, network))
+      await this.#remember()
+    })
   }
 
   /** What the table holds; nothing if it is not there. */
@@ -110,14 +141,20 @@ export class GuardTable {
 
   async #putUp(live: readonly LiveElement[]): Promise<number> {
     const { nft, held, clock } = this.#options
-    const fill = fillCommands(held.elements(clock.now()), live)
-    await nft.write(renderCommand(this.#guard, fill))
+    const open = held.elements(clock.now())
+    this.#declared = new Set(open.map(({ zone, network }) => openSet(zone, network)))
+    await nft.write(renderCommand(this.#guard, this.#declared, fillCommands(open, live)))
+    await this.#remember()
+    return live.length
+  }
+
+  /** What the table looks like now is what it should look like. */
+  async #remember(): Promise<void> {
     const text = await this.#list()
     if (text === undefined) {
       throw new HookError('nftables', 'failed', 'the guard was taken away as soon as it was up')
     }
     this.#intact = this.#seen(text)
-    return live.length
   }
 
   #beatLater(pause: number): void {
@@ -159,11 +196,11 @@ export class GuardTable {
     const known = [text, this.#intact?.text ?? ''].flatMap(listing =>
       carried(parseListing(listing), zones),
     )
-    const openings = new Set([...held.keys(), ...(this.#intact?.openings ?? [])])
+    const doors = new Set([...held.doors(), ...(this.#intact?.doors ?? [])])
     const admitted = seeds(
       await readFlows(),
       zones,
-      (zone, flow) => !hasPort(zone.cutPorts, flow) && admits(openings, zone, flow),
+      (zone, flow) => !hasPort(zone.cutPorts, flow) && admits(doors, zone, flow),
     )
     try {
       const flows = await this.#putUp([...known, ...admitted])
@@ -177,7 +214,7 @@ export class GuardTable {
   }
 
   #seen(text: string): Intact {
-    return { skeleton: skeleton(text), text, openings: this.#options.held.keys() }
+    return { skeleton: skeleton(text), text, doors: this.#options.held.doors() }
   }
 
   /** Once, not with every beat. */

@@ -29,7 +29,7 @@ export const SIDES: readonly Side[] = [
 export function set(
   name: string,
   type: string,
-  limits: { readonly size: number; readonly timeout: number } | undefined,
+  limits?: { readonly size: number; readonly timeout: number },
 ): string {
   const rest = limits
     ? `flags dynamic,timeout; size ${limits.size}; timeout ${formatDuration(limits.timeout)}`

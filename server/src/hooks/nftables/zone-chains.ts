@@ -1,14 +1,16 @@
+import type { Family } from '@oneknock/shared'
 import type { Port } from '../../core/directory.ts'
 import {
   cutSetName,
   formatDuration,
   liveSetName,
   openSetName,
+  TABLE,
   TCP_FLOW_MS,
   UDP_FLOW_MS,
 } from './elements.ts'
 import { addressIn, chain, maskedSource, portIn, SIDES, type Side, set } from './text.ts'
-import { hasPort, type Zone } from './zones.ts'
+import { hasPort, SINGLE, type Zone } from './zones.ts'
 
 /**
  * Flows remembered for a zone and family at most; about 100 bytes each, taken only when needed.
@@ -18,31 +20,44 @@ const LIVE_MAX = 262_144
 /** How long a server that keeps sending to a flow that was cut cannot be taken for speaking first. */
 const CUT_MS = 60 * 60_000
 
-export function zoneSets(zone: Zone): string[] {
-  return SIDES.flatMap(({ family, type }) => {
-    const flow = `${type} . inet_proto . inet_service . inet_service`
+/** `declared`: the names of the sets for prefixes that are in use. */
+export function zoneSets(zone: Zone, declared: ReadonlySet<string>): string[] {
+  return SIDES.flatMap(side => {
+    const { family } = side
+    const flow = `${side.type} . inet_proto . inet_service . inet_service`
     const cut = set(cutSetName(zone.name, family), flow, { size: LIVE_MAX, timeout: CUT_MS })
     return [
-      ...zone.prefixes[family].map(prefix =>
-        set(
-          openSetName(zone.name, family, prefix),
-          `${type} . inet_proto . inet_service`,
-          undefined,
-        ),
-      ),
+      ...prefixesInUse(zone, family, declared).map(prefix => openSetIn(zone, side, prefix)),
       set(liveSetName(zone.name, family), flow, { size: LIVE_MAX, timeout: TCP_FLOW_MS }),
       ...(remembersCuts(zone) ? [cut] : []),
     ]
   })
 }
 
-export function zoneChains(zone: Zone): string[] {
+export function zoneChains(zone: Zone, declared: ReadonlySet<string>): string[] {
   const byFamily = SIDES.map(({ proto, family }) => `${proto} : goto ${zone.name}${family}`)
   return [
-    ...SIDES.flatMap(side => [...admitChain(zone, side), ...familyChain(zone, side)]),
+    ...SIDES.flatMap(side => [
+      ...admitChain(zone, side),
+      ...chain(
+        openChain(zone, side),
+        prefixesInUse(zone, side.family, declared).map(prefix => openRule(zone, side, prefix)),
+      ),
+      ...familyChain(zone, side),
+    ]),
     ...chain(zone.name, [`meta nfproto vmap { ${byFamily.join(', ')} }`]),
     ...chain(`${zone.name}_own`, ownRules(zone)),
   ]
+}
+
+/**
+ * Brings a prefix length into use. Policy may allow 65 of them for IPv6: as sets and rules from the
+ * start they would slow every stranger's packet and every look at the table.
+ */
+export function declareCommand(zone: Zone, family: Family, prefix: number): string {
+  const side = SIDES.find(other => other.family === family)!
+  const rule = `add rule ${TABLE} ${openChain(zone, side)} ${openRule(zone, side, prefix)}`
+  return `add ${openSetIn(zone, side, prefix, `${TABLE} `)}; ${rule}`
 }
 
 /**
@@ -67,13 +82,26 @@ function familyChain(zone: Zone, side: Side): string[] {
     // A new connection is never an old flow, or whoever was in once could come back by his port.
     passesIfLive('tcp flags & (syn | ack) != syn', TCP_FLOW_MS),
     passesIfLive('meta l4proto udp', UDP_FLOW_MS),
-    ...zone.prefixes[family].map(prefix => {
-      const opened = `@${openSetName(zone.name, family, prefix)}`
-      const key = `${maskedSource(side, prefix)} . meta l4proto . th dport`
-      return `${key} ${opened} goto ${zone.name}_admit${family}`
-    }),
+    `goto ${openChain(zone, side)}`,
   ])
 }
+
+const openChain = (zone: Zone, { family }: Side): string => `${zone.name}_open${family}`
+
+const openSetIn = (zone: Zone, { family, type }: Side, prefix: number, table = ''): string =>
+  set(table + openSetName(zone.name, family, prefix), `${type} . inet_proto . inet_service`)
+
+function openRule(zone: Zone, side: Side, prefix: number): string {
+  const key = `${maskedSource(side, prefix)} . meta l4proto . th dport`
+  const opened = `@${openSetName(zone.name, side.family, prefix)}`
+  return `${key} ${opened} goto ${zone.name}_admit${side.family}`
+}
+
+/** Single addresses always: nearly every door opens for one. */
+const prefixesInUse = (zone: Zone, family: Family, declared: ReadonlySet<string>): number[] =>
+  zone.prefixes[family].filter(
+    prefix => prefix === SINGLE[family] || declared.has(openSetName(zone.name, family, prefix)),
+  )
 
 /**
  * A door is open: the flow is remembered, so that it outlives the grant, unless it must not. If

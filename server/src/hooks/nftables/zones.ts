@@ -15,18 +15,19 @@ export interface Zone {
   readonly ports: readonly Port[]
   /** Ports that only services with `on_expiry = "cut"` open: their flows never outlive a grant. */
   readonly cutPorts: readonly Port[]
-  /** The lengths that policy allows, in the family's own terms, longest first: a set for each. */
+  /** The lengths that policy allows, in the family's own terms, longest first. */
   readonly prefixes: Readonly<Record<Family, readonly number[]>>
 }
 
-export const HOST_ZONE = 'host'
+/** A prefix that is one address. */
+export const SINGLE = { 4: 32, 6: 128 } as const
 
 export function zonesOf(services: readonly Service[]): Zone[] {
   const guarded = services.filter(service => service.ports.length > 0)
   const here = guarded.filter(service => service.destination.length === 0)
   const elsewhere = guarded.filter(service => service.destination.length > 0)
   return [
-    ...(here.length > 0 ? [zone(HOST_ZONE, [], here)] : []),
+    ...(here.length > 0 ? [zone('host', [], here)] : []),
     ...elsewhere.map(service => zone(`to_${service.name}`, service.destination, [service])),
   ]
 }

@@ -1,0 +1,190 @@
+/** Runs inside a namespace and does there what the test asks (lab.ts): listens, connects, speaks. */
+import { createSocket, type Socket as Datagrams } from 'node:dgram'
+import { once } from 'node:events'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { serve } from './rpc.ts'
+
+type Protocol = 'tcp' | 'udp'
+
+interface Talk {
+  send(text: string): void
+  /** Where the other side came from, as the service saw it, is part of what it echoes. */
+  heard: string
+  state: 'open' | 'reset' | 'ended'
+  end(): void
+}
+
+const talks = new Map<number, Talk>()
+const services = new Map<string, Server | Datagrams>()
+const accepted = new Set<Socket>()
+let next = 0
+
+serve({
+  /** An echo service on all addresses, of both families. */
+  async listen(protocol: Protocol, port: number): Promise<void> {
+    const service = protocol === 'tcp' ? await echoTcp(port) : await echoUdp(port)
+    services.set(`${protocol}/${port}`, service)
+  },
+
+  async unlisten(protocol: Protocol, port: number): Promise<void> {
+    services.get(`${protocol}/${port}`)?.close()
+    services.delete(`${protocol}/${port}`)
+  },
+
+  /** How many connections the services here have now. */
+  connections: (): number => accepted.size,
+
+  /** The number of a connection, or why there is none. */
+  async connect(options: ConnectOptions): Promise<number | 'silent' | 'refused' | 'unreachable'> {
+    const talk = options.protocol === 'tcp' ? await connectTcp(options) : await connectUdp(options)
+    if (typeof talk === 'string') return talk
+    talks.set(next, talk)
+    return next++
+  },
+
+  /** Whether a text comes back within the limit. */
+  async echo(id: number, text: string, limitMs: number): Promise<boolean> {
+    const talk = talks.get(id)!
+    talk.heard = ''
+    talk.send(text)
+    return within(limitMs, () => talk.heard.includes(text))
+  },
+
+  state: (id: number): string => talks.get(id)!.state,
+
+  end(id: number): void {
+    talks.get(id)!.end()
+    talks.delete(id)
+  },
+
+  /** Datagrams of these sizes from one socket; resolves with how many answers came within the limit. */
+  async spray(options: SprayOptions): Promise<number> {
+    const socket = createSocket(options.address.includes(':') ? 'udp6' : 'udp4')
+    let answers = 0
+    socket.on('message', () => answers++).on('error', () => {})
+    for (const size of options.sizes) {
+      await new Promise(sent =>
+        socket.send(Buffer.alloc(size, 'k'), options.port, options.address, sent),
+      )
+    }
+    await within(options.limitMs, () => answers >= options.sizes.length)
+    socket.close()
+    return answers
+  },
+})
+
+interface ConnectOptions {
+  readonly protocol: Protocol
+  readonly address: string
+  readonly port: number
+  readonly localPort?: number
+  readonly limitMs: number
+}
+
+interface SprayOptions {
+  readonly address: string
+  readonly port: number
+  readonly sizes: readonly number[]
+  readonly limitMs: number
+}
+
+async function echoTcp(port: number): Promise<Server> {
+  const server = createServer({ allowHalfOpen: false }, socket => {
+    accepted.add(socket)
+    socket.on('error', () => {}).on('close', () => accepted.delete(socket))
+    socket.pipe(socket)
+  })
+  server.listen(port, '::')
+  await once(server, 'listening')
+  return server
+}
+
+async function echoUdp(port: number): Promise<Datagrams> {
+  const socket = createSocket('udp6')
+  socket.on('message', (bytes, { port: peerPort, address }) =>
+    socket.send(bytes, peerPort, address),
+  )
+  socket.bind(port, '::')
+  await once(socket, 'listening')
+  return socket
+}
+
+async function connectTcp(
+  options: ConnectOptions,
+): Promise<Talk | 'silent' | 'refused' | 'unreachable'> {
+  const { address, port, localPort, limitMs } = options
+  const socket = connect({ host: address, port, ...(localPort ? { localPort } : {}) })
+  const outcome = await Promise.race([
+    once(socket, 'connect').then(() => 'open' as const, refusal),
+    after(limitMs).then(() => 'silent' as const),
+  ])
+  if (outcome !== 'open') {
+    socket.on('error', () => {}).destroy()
+    return outcome
+  }
+  socket.setNoDelay()
+  const talk: Talk = {
+    send: text => socket.write(text),
+    heard: '',
+    state: 'open',
+    end: () => socket.destroy(),
+  }
+  socket
+    .on('data', chunk => {
+      talk.heard += chunk
+    })
+    .on('error', () => {
+      talk.state = 'reset'
+    })
+    .on('close', () => {
+      if (talk.state === 'open') talk.state = 'ended'
+    })
+  return talk
+}
+
+/** UDP has no connections: one is there if the service answers. */
+async function connectUdp(
+  options: ConnectOptions,
+): Promise<Talk | 'silent' | 'refused' | 'unreachable'> {
+  const { address, port, localPort, limitMs } = options
+  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
+  let error: ReturnType<typeof refusal> | undefined
+  const talk: Talk = {
+    send: text => socket.send(text),
+    heard: '',
+    state: 'open',
+    end: () => socket.close(),
+  }
+  socket
+    .on('message', bytes => {
+      talk.heard += bytes
+    })
+    .on('error', cause => {
+      error = refusal(cause)
+      talk.state = 'reset'
+    })
+  if (localPort) {
+    socket.bind(localPort)
+    await once(socket, 'listening')
+  }
+  socket.connect(port, address)
+  await once(socket, 'connect')
+  talk.send('anybody there?')
+  if (await within(limitMs, () => talk.heard !== '' || error !== undefined)) {
+    if (!error) return talk
+  }
+  socket.close()
+  return error ?? 'silent'
+}
+
+const refusal = (error: unknown): 'refused' | 'unreachable' =>
+  (error as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'refused' : 'unreachable'
+
+const after = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
+
+async function within(limitMs: number, condition: () => boolean): Promise<boolean> {
+  for (const end = performance.now() + limitMs; !condition(); await after(2)) {
+    if (performance.now() > end) return false
+  }
+  return true
+}

@@ -1,0 +1,55 @@
+import { parseNetwork } from '@oneknock/shared'
+import { afterAll, afterEach, beforeAll } from 'vitest'
+import type { Port, Service } from '../../server/src/core/directory.ts'
+import type { Opening } from '../../server/src/core/openings.ts'
+import { service } from '../server/hooks/service.ts'
+import { bundle } from './bundle.ts'
+import { Guard, type GuardOptions } from './guard.ts'
+import { type Lab, openLab } from './lab.ts'
+
+export interface Fixture {
+  /** Open from the first test on. */
+  readonly lab: Lab
+  /** A guard on the server; it is gone after the test, with every rule there. */
+  guard(options: GuardOptions): Guard
+}
+
+/** The network of lab.ts for all tests of a file, with guards for each of them. */
+export function useLab(): Fixture {
+  const guards: Guard[] = []
+  let lab: Lab | undefined
+  let program: Awaited<ReturnType<typeof bundle>> | undefined
+  beforeAll(async () => {
+    ;[lab, program] = await Promise.all([openLab(), bundle('guard-process.ts')])
+  })
+  afterEach(async () => {
+    await Promise.all(guards.splice(0).map(guard => guard.kill()))
+    await lab?.server.nft('flush ruleset')
+  })
+  afterAll(async () => {
+    await lab?.close()
+    program?.remove()
+  })
+  return {
+    get lab() {
+      return lab!
+    },
+    guard(options) {
+      const guard = new Guard(lab!.server, program!.path, options)
+      guards.push(guard)
+      return guard
+    },
+  }
+}
+
+export const tcp = (port: number): Port => ({ protocol: 'tcp', port })
+export const udp = (port: number): Port => ({ protocol: 'udp', port })
+
+export const serviceOn = (name: string, ports: readonly Port[], own: Partial<Service> = {}) =>
+  service(name, { ports, ...own })
+
+export const opening = (service: string, network: string, lasts = 60_000): Opening => ({
+  service,
+  network: parseNetwork(network)!,
+  until: Date.now() + lasts,
+})

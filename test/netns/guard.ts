@@ -1,0 +1,99 @@
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import type { Service } from '../../server/src/core/directory.ts'
+import type { Opening } from '../../server/src/core/openings.ts'
+import type { HookConfig } from '../../server/src/hooks/hook.ts'
+import { type CuttingHook, HookError, type LivingHook } from '../../server/src/hooks/hook.ts'
+import type { GuardEvent } from '../../server/src/hooks/nftables/events.ts'
+import type { Namespace } from './namespace.ts'
+import { Remote } from './rpc.ts'
+
+/** nobody and nogroup, and nothing but the right to manage the network. */
+const UNPRIVILEGED = [
+  'setpriv',
+  ...['--reuid=65534', '--regid=65534', '--clear-groups', '--no-new-privs'],
+  ...['--inh-caps=-all,+net_admin', '--ambient-caps=-all,+net_admin'],
+  ...['--bounding-set=-all,+net_admin', '--'],
+]
+
+export interface GuardOptions extends Partial<HookConfig> {
+  /** Put before the PATH, to have another `nft` found. */
+  readonly path?: string
+}
+
+/** The nftables hook as its own process in a namespace: as the daemon runs it, and as it can be killed. */
+export class Guard implements LivingHook, CuttingHook {
+  readonly name = 'nftables'
+  readonly events: GuardEvent[] = []
+  readonly #process: ChildProcess
+  readonly #remote: Remote
+  readonly #settings: HookConfig
+
+  constructor(namespace: Namespace, program: string, options: GuardOptions) {
+    const { path, services = [], allow = [], spaPorts = [] } = options
+    this.#settings = { services: [...services], allow, spaPorts }
+    this.#process = namespace.spawn([...UNPRIVILEGED, process.execPath, program], {
+      env: { ...process.env, PATH: [path, process.env.PATH].filter(Boolean).join(':') },
+    })
+    this.#remote = new Remote(this.#process, event => this.events.push(event as GuardEvent))
+  }
+
+  get pid(): number {
+    return this.#process.pid!
+  }
+
+  kinds(): GuardEvent['kind'][] {
+    return this.events.map(({ kind }) => kind)
+  }
+
+  start(): Promise<void> {
+    return this.#call('start', this.#settings)
+  }
+
+  /** Lets the hook stop, and then its process end. */
+  async stop(): Promise<void> {
+    await this.#call('stop')
+    this.#process.stdin!.end()
+    await this.#ended()
+  }
+
+  /** The way that nothing can be done against. */
+  async kill(): Promise<void> {
+    this.#process.kill('SIGKILL')
+    await this.#ended()
+  }
+
+  open(opening: Opening): Promise<void> {
+    return this.#call('open', opening)
+  }
+
+  close(opening: Opening): Promise<void> {
+    return this.#call('close', opening)
+  }
+
+  cut(opening: Opening): Promise<void> {
+    return this.#call('cut', opening)
+  }
+
+  list(): Promise<readonly Opening[]> {
+    return this.#call('list')
+  }
+
+  configure(settings: Partial<HookConfig> & { services: readonly Service[] }): Promise<void> {
+    return this.#call('configure', { ...this.#settings, ...settings })
+  }
+
+  async #call<T>(method: string, ...args: unknown[]): Promise<T> {
+    try {
+      return await this.#remote.call<T>(method, ...args)
+    } catch (error) {
+      const { code, message } = error as HookError
+      throw new HookError(this.name, code, message)
+    }
+  }
+
+  async #ended(): Promise<void> {
+    const { exitCode, signalCode } = this.#process
+    if (exitCode === null && signalCode === null) await once(this.#process, 'exit')
+  }
+}
