@@ -80,8 +80,9 @@ export class Chain {
   async createFile(): Promise<void> {
     const { folder, files } = this.#options
     const number = this.#number + 1
-    const path = filePath(folder, number)
-    const file = await files.create(path).catch(error => {
+    // A power cut must not keep this name and lose the one before: that would look like damage.
+    await files.syncFolder(folder)
+    const file = await files.create(filePath(folder, number)).catch(error => {
       throw error.code === 'EEXIST' ? new Overtaken() : error
     })
     await this.close()
@@ -97,8 +98,9 @@ export class Chain {
   }
 
   /**
-   * Makes a group durable, behind a checkpoint if the file begins with it: taken in the same turn,
-   * so that it holds what the group's events have changed already. Says how many bytes were written.
+   * Makes a group durable, behind a checkpoint if the file begins with it, and says how many bytes
+   * were written. The checkpoint is taken now: creating the file took a while, in which whoever
+   * waited for the group before has drawn conclusions from it.
    */
   async append(drafts: readonly Draft[], now: number, state: () => unknown): Promise<number> {
     const current = this.#current!

@@ -89,8 +89,7 @@ export class Writer<E extends LedgerEvent> implements Ledger<E> {
 
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
-      // Whatever else this turn brings shares the sync, and whoever waited for the last group has
-      // drawn conclusions from it before a checkpoint is taken.
+      // Whatever else this turn brings shares the sync: packets arrive in bursts.
       await turnOfTheLoop()
       await this.#commitQueue()
     }

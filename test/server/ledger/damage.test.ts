@@ -1,6 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { encodeGroup, GENESIS } from '../../../server/src/ledger/lines.ts'
+import {
+  encodeCheckpoint,
+  encodeGroup,
+  GENESIS,
+  parseLine,
+} from '../../../server/src/ledger/lines.ts'
 import { verifyLedger } from '../../../server/src/ledger/read.ts'
 import { Disk, FOLDER, pathOf } from './disk.ts'
 import { live, tryToLive } from './kit.ts'
@@ -162,6 +167,22 @@ test('a file that goes on from elsewhere than where the one before ends is named
     ok: false,
     error: { file: pathOf(3), line: 1, wrong: 'link' },
   })
+})
+
+test('a mark that does not count its group is damage', async () => {
+  const json = JSON.stringify({ event: 'counted', id: 1 })
+  const opening = encodeGroup(GENESIS, [{ at: 1, json: encodeCheckpoint(undefined, []) }])
+  const two = encodeGroup(opening.head, [
+    { at: 1, json },
+    { at: 1, json },
+  ]).bytes
+  const first = two.subarray(0, two.indexOf('\n') + 1)
+  const parsed = parseLine(first.subarray(0, -1), opening.head)
+  if (!parsed.ok) throw new Error(parsed.error)
+  const { bytes } = encodeGroup(parsed.value, [{ at: 1, json }])
+  const disk = new Disk(new Map([[pathOf(1), Buffer.concat([opening.bytes, first, bytes])]]))
+  const opened = await tryToLive(disk)
+  expect(opened).toMatchObject({ ok: false, error: { line: 3, wrong: 'commit' } })
 })
 
 test('a checkpoint of a later format is refused, not misread', async () => {

@@ -28,6 +28,8 @@ export class Disk implements LedgerFiles {
   readonly counts = new Map<Operation, number>()
   interfere: Interfere = () => undefined
   free = Number.MAX_SAFE_INTEGER
+  /** How many turns of the loop an operation takes. */
+  latency: () => number = () => 1
   #operations = 0
   #stopped = false
   #stop: () => void = () => {}
@@ -146,7 +148,9 @@ export class Disk implements LedgerFiles {
     path: string,
     partly: (bytes: number) => void = () => {},
   ): Promise<number | undefined> {
-    await new Promise(resolve => setImmediate(resolve))
+    for (let turns = this.latency(); turns > 0; turns--) {
+      await new Promise(resolve => setImmediate(resolve))
+    }
     if (this.#stopped) return new Promise(() => {})
     this.counts.set(operation, (this.counts.get(operation) ?? 0) + 1)
     const fault = this.interfere(operation, path, this.#operations++)

@@ -1,7 +1,8 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { verifyLedger } from '../../../server/src/ledger/read.ts'
 import { Disk, FOLDER, type Operation, pathOf } from './disk.ts'
-import { live, tryToLive } from './kit.ts'
+import { type Life, live, tryToLive, turns } from './kit.ts'
 
 const failing =
   (which: Operation, errno = 'EIO') =>
@@ -81,6 +82,18 @@ describe('a disk that takes no new file', () => {
       expect((await live(disk)).ids).toContain(6)
     },
   )
+
+  test('is not asked again within a second for what waited behind a failure either', async () => {
+    const disk = new Disk()
+    const life = await live(disk, { now: aClock().now })
+    disk.interfere = failing('datasync')
+    const first = life.append(1)
+    while (!disk.counts.has('write')) await turns(1)
+    await turns(2)
+    const second = life.append(2)
+    expect(await Promise.all([first, second])).toEqual(['disk', 'disk'])
+    expect(disk.counts.get('create')).toBe(1)
+  })
 
   test('leaves no litter', async () => {
     const disk = new Disk()
@@ -169,6 +182,20 @@ describe('space', () => {
     })
   })
 
+  test('that a neighbour has made on the disk is found by itself', async () => {
+    const disk = new Disk()
+    const clock = aClock()
+    disk.free = 20_000
+    const life = await live(disk, { now: clock.now })
+    let id = 0
+    while ((await life.append(++id, text)) === 'done') expect(id).toBeLessThan(1_000)
+    disk.free = 40_000
+    expect(await life.append(++id, text)).toBe('space')
+    clock.ms += 1_000
+    expect(await life.append(++id, text)).toBe('done')
+    expect(disk.contents().size).toBe(1)
+  })
+
   test('is never more than what the disk has', async () => {
     const disk = new Disk()
     disk.free = 3_000
@@ -215,19 +242,29 @@ describe('another daemon', () => {
   })
 
   test('whatever the interleaving, what was acknowledged to either is found', async () => {
-    for (let delay = 0; delay < 40; delay++) {
-      const disk = new Disk()
-      const old = await live(disk)
-      const acknowledged: number[] = []
-      const appending = (async () => {
-        for (let id = 1; id <= 8; id++) if ((await old.append(id)) === 'done') acknowledged.push(id)
-      })()
-      for (let i = 0; i < delay; i++) await new Promise(resolve => setImmediate(resolve))
-      const young = await tryToLive(disk)
-      if (young.ok && (await young.value.append(100)) === 'done') acknowledged.push(100)
-      await appending
-      const last = await live(disk)
-      expect([...last.ids]).toEqual(expect.arrayContaining(acknowledged))
-    }
+    const latencies = fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 20, maxLength: 50 })
+    await fc.assert(
+      fc.asyncProperty(latencies, fc.nat({ max: 30 }), async (turnsTaken, delay) => {
+        const disk = new Disk()
+        const old = await live(disk)
+        let operations = 0
+        disk.latency = () => turnsTaken[operations++ % turnsTaken.length]!
+        const acknowledged: number[] = []
+        const appendMany = async (life: Life, first: number) => {
+          for (let id = first; id < first + 6; id++) {
+            if ((await life.append(id)) === 'done') acknowledged.push(id)
+          }
+        }
+        const appending = appendMany(old, 1)
+        await turns(delay)
+        const young = await tryToLive(disk)
+        await Promise.all([appending, young.ok && appendMany(young.value, 101)])
+        expect((await live(disk)).ids).toEqual(expect.toSatisfy(has(acknowledged)))
+      }),
+      { numRuns: 200 },
+    )
   })
 })
+
+const has = (wanted: readonly number[]) => (ids: ReadonlySet<number>) =>
+  wanted.every(id => ids.has(id))
