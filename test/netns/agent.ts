@@ -26,9 +26,15 @@ serve({
     services.set(`${protocol}/${port}`, service)
   },
 
-  async unlisten(protocol: Protocol, port: number): Promise<void> {
-    services.get(`${protocol}/${port}`)?.close()
-    services.delete(`${protocol}/${port}`)
+  /** Ends all services and all connections. */
+  async rest(): Promise<void> {
+    const closing = [...services.values()].map(service => once(service, 'close'))
+    for (const service of services.values()) service.close()
+    for (const socket of accepted) socket.destroy()
+    for (const talk of talks.values()) talk.end()
+    services.clear()
+    talks.clear()
+    await Promise.all(closing)
   },
 
   /** How many connections the services here have now. */
@@ -60,6 +66,9 @@ serve({
   /** Datagrams of these sizes from one socket; resolves with how many answers came within the limit. */
   async spray(options: SprayOptions): Promise<number> {
     const socket = createSocket(options.address.includes(':') ? 'udp6' : 'udp4')
+    socket.bind()
+    await once(socket, 'listening')
+    socket.setBroadcast(true)
     let answers = 0
     socket.on('message', () => answers++).on('error', () => {})
     for (const size of options.sizes) {

@@ -10,7 +10,7 @@ import { type Lab, openLab } from './lab.ts'
 export interface Fixture {
   /** Open from the first test on. */
   readonly lab: Lab
-  /** A guard on the server; it is gone after the test, with every rule there. */
+  /** A guard on the server. It is gone after the test, with all rules, services and connections. */
   guard(options: GuardOptions): Guard
 }
 
@@ -24,7 +24,10 @@ export function useLab(): Fixture {
   })
   afterEach(async () => {
     await Promise.all(guards.splice(0).map(guard => guard.kill()))
-    await lab?.server.nft('flush ruleset')
+    if (!lab) return
+    const { client, stranger, server, container } = lab
+    await Promise.all([client, stranger, server, container].map(host => host.rest()))
+    await server.nft('flush ruleset')
   })
   afterAll(async () => {
     await lab?.close()

@@ -49,8 +49,9 @@ export class Host extends Namespace {
     return this.#agent.call('listen', protocol, port)
   }
 
-  unlisten(protocol: Protocol, port: number): Promise<void> {
-    return this.#agent.call('unlisten', protocol, port)
+  /** Ends all services and connections here. */
+  rest(): Promise<void> {
+    return this.#agent.call('rest')
   }
 
   /** How many TCP connections the services here hold. */

@@ -1,7 +1,6 @@
-import { spawn } from 'node:child_process'
 import { familyOf, familyPrefix, type Network } from '@oneknock/shared'
 import type { Port, Protocol } from '../../core/directory.ts'
-import { CHILD_ENV, findProgram } from './program.ts'
+import { findProgram, run } from './program.ts'
 import type { Zone } from './zones.ts'
 
 /** Whose flows are to end. */
@@ -31,7 +30,7 @@ export async function resetSockets(cuts: readonly Cut[]): Promise<string | undef
     const filters = cuts.flatMap(cut => filtersFor(cut, protocol))
     if (filters.length === 0) continue
     const args = ['-K', '-H', '-n', `--${protocol}`, filters.join(' or ')]
-    const complaint = await run(program, args)
+    const complaint = await complaintOf(program, args)
     if (complaint) return complaint
   }
   return undefined
@@ -51,22 +50,10 @@ function peer(network: Network): string {
   return `dst ${familyOf(address) === 4 ? address : `[${address}]`}/${familyPrefix(network)}`
 }
 
-function run(program: string, args: readonly string[]): Promise<string> {
-  return new Promise(resolve => {
-    const child = spawn(program, args, {
-      env: CHILD_ENV,
-      cwd: '/',
-      stdio: ['ignore', 'ignore', 'pipe'],
-      timeout: TIME_LIMIT,
-    })
-    let complaint = ''
-    child.stderr.setEncoding('utf8').on('data', chunk => {
-      complaint += chunk
-    })
-    child.once('error', ({ message }) => resolve(message))
-    child.once('close', code => {
-      const failed = code === 0 ? '' : `ss ended with ${code ?? 'a signal'}`
-      resolve(complaint.trim().split('\n')[0] || failed)
-    })
-  })
+/** What `ss` had to complain of. It ends with 0 whatever the kernel said. */
+async function complaintOf(program: string, args: readonly string[]): Promise<string | undefined> {
+  const ran = await run(program, args, TIME_LIMIT)
+  if (ran.kind === 'timeout') return 'ss did not end in time'
+  if (ran.kind === 'gone') return ran.message
+  return ran.stderr.trim().split('\n')[0] || undefined
 }

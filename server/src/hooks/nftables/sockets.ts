@@ -3,6 +3,7 @@ import { endianness, networkInterfaces } from 'node:os'
 import { type Address, familyOf, fromHex, parseAddress, readAddress } from '@oneknock/shared'
 import type { Protocol } from '../../core/directory.ts'
 import type { Flow } from './elements.ts'
+import { findProgram, run } from './program.ts'
 
 /** A flow that goes on whatever the guard knows of it. */
 export interface SeenFlow {
@@ -12,26 +13,41 @@ export interface SeenFlow {
   readonly here: boolean
 }
 
+/** Milliseconds for `conntrack`; a million entries take a few seconds. */
+const TRACKED_LIMIT = 20_000
+
 /**
- * What the kernel knows of flows: local sockets, and where it can be read also the connection
- * tracking, which alone knows of those that are handed on to a container.
+ * What the kernel knows of flows: local sockets, and the connection tracking where it is at work,
+ * which alone knows of flows that are handed on to a container.
  */
 export async function readFlows(): Promise<SeenFlow[]> {
-  const [tcp, tcp6, udp, udp6, tracked] = await Promise.all(
-    ['tcp', 'tcp6', 'udp', 'udp6', 'nf_conntrack'].map(readIfThere),
-  )
+  const [tcp, tcp6, udp, udp6] = await Promise.all(['tcp', 'tcp6', 'udp', 'udp6'].map(readNet))
   return [
     ...parseSockets(tcp!, 'tcp'),
     ...parseSockets(tcp6!, 'tcp'),
     ...parseSockets(udp!, 'udp'),
     ...parseSockets(udp6!, 'udp'),
-    ...parseTracked(tracked!, ownAddresses()),
+    ...parseTracked(await readTracked(), ownAddresses()),
   ]
 }
 
-/** Without IPv6, without conntrack or without root, one or the other is not there. */
-const readIfThere = (name: string): Promise<string> =>
-  readFile(`/proc/self/net/${name}`, 'latin1').catch(() => '')
+const readNet = (name: string): Promise<string> => readIfAny(`/proc/self/net/${name}`)
+
+/** Without IPv6, without conntrack or without root, one or the other is not there to be read. */
+const readIfAny = (path: string): Promise<string> => readFile(path, 'latin1').catch(() => '')
+
+/** Only root may read the file. `conntrack`, where installed, needs no more than CAP_NET_ADMIN. */
+async function readTracked(): Promise<string> {
+  const count = Number(await readIfAny('/proc/sys/net/netfilter/nf_conntrack_count'))
+  if (count === 0) return ''
+  const table = await readNet('nf_conntrack')
+  const program = findProgram('conntrack')
+  if (table || !program) return table
+  const families = await Promise.all(
+    ['ipv4', 'ipv6'].map(family => run(program, ['-L', '-f', family], TRACKED_LIMIT)),
+  )
+  return families.map(ran => (ran.kind === 'ended' ? ran.stdout : '')).join('')
+}
 
 /**
  * States in net/tcp_states.h, in which both sides have agreed to talk. Half-open ones are left out:
@@ -70,12 +86,12 @@ function inNetworkOrder(raw: Uint8Array): Uint8Array {
 const TUPLE = /src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)/g
 
 /**
- * `/proc/net/nf_conntrack`: each entry has the flow as it began and as its answers come. Whichever
+ * As `/proc/net/nf_conntrack` or `conntrack -L` prints it: each entry has the flow as it began and as its answers come. Whichever
  * of them comes from outside to a guarded port is to go on.
  */
 export function parseTracked(table: string, own: ReadonlySet<Address>): SeenFlow[] {
   return table.split('\n').flatMap(line => {
-    const [, protocol] = /^ipv[46]\s+\d+ (tcp|udp)\s/.exec(line) ?? []
+    const [, protocol] = /^(?:ipv[46]\s+\d+ )?(tcp|udp)\s/.exec(line) ?? []
     if (protocol !== 'tcp' && protocol !== 'udp') return []
     if (line.includes('[UNREPLIED]') || (protocol === 'tcp' && !line.includes(' ESTABLISHED '))) {
       return []
