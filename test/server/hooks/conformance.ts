@@ -11,6 +11,8 @@ export interface HookUnderTest {
   readonly clock: Clock
   /** Names of two services; both allow every prefix length used here (`service.ts` does). */
   readonly services: readonly [string, string]
+  /** Whose the openings are, for a hook whose services open something of each user's own. */
+  readonly user?: string
   /** Returns once the hook's time is later than this: by setting the clock, or by waiting. */
   passTime(until: number): Promise<void>
   cleanup(): Promise<void>
@@ -55,6 +57,7 @@ export function hookConformance(
       service: part.services[which],
       network: parseNetwork(network)!,
       until,
+      ...(part.user !== undefined && { user: part.user }),
     })
 
     async function expectOpen(...expected: Opening[]): Promise<void> {
