@@ -54,7 +54,6 @@ export class Exchange {
     for (const { tag, sentAt, sentMonotonic } of this.#packets) {
       const opened = openReply(this.#keys, tag, datagram)
       if (opened.ok) return { reply: opened.value, sentAt, sentMonotonic }
-      if (opened.error.code !== 'tag') return undefined
     }
     return undefined
   }

@@ -19,7 +19,7 @@ const REFUSALS: Readonly<Record<Reason, (particulars: Particulars) => Explanatio
     next: "ask the server's administrator, whose audit trail says more",
   }),
   'wrong-factor': () => ({
-    what: 'the code is wrong',
+    what: 'the code is wrong, or none was given and one is needed',
     next: "wait for the next code and knock again; if it stays wrong, check the phone's clock (several wrong codes lock this device for a while)",
   }),
   'factor-used': () => ({

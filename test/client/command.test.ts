@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { REASONS, type Reply, toBase64Url } from '@oneknock/shared'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { answer, FakeServer, type Received } from './fake-server.ts'
+import { FakeServer, type Received } from './fake-server.ts'
 import { KEY } from './fake-world.ts'
-import { Home, invitation, type Run } from './run.ts'
+import { expectOneLine, Home, invitation, serveTarget } from './run.ts'
 
 const KEY_TEXT = toBase64Url(KEY)
 
@@ -18,174 +18,12 @@ afterEach(async () => {
   home.remove()
 })
 
-/** A server that says this, and a target `home` that leads to it. */
-async function serve(
-  said: Partial<Reply> | ((received: Received, server: FakeServer) => Partial<Reply>) = {},
-): Promise<FakeServer> {
-  server = await FakeServer.start(['127.0.0.1'], (received, at) => [
-    answer(received, typeof said === 'function' ? said(received, at) : said),
-  ])
-  expect(await home.run(['add'], invitation({ port: server.port }))).toMatchObject({ status: 0 })
+const serve = async (said?: Parameters<typeof serveTarget>[1]): Promise<FakeServer> => {
+  server = await serveTarget(home, said)
   return server
 }
 
 const knock = (...args: string[]) => home.run(['knock', 'home', ...args])
-
-/** One line on stderr, nothing on stdout. */
-function expectOneLine(run: Run, status: number, ...words: string[]): void {
-  expect(run).toMatchObject({ status, stdout: '' })
-  expect(run.stderr).toMatch(/^oneknock: [^\n\x1b]+\n$/)
-  for (const word of words) expect(run.stderr).toContain(word)
-}
-
-describe('help', () => {
-  it.each([['--help'], ['add', '--help'], ['knock', '--help'], ['close', '--help']])(
-    'teaches by example: %s %s',
-    async (...args) => {
-      const run = await home.run(args)
-      expect(run).toMatchObject({ status: 0, stderr: '' })
-      expect(run.stdout).toContain('Examples:\n  oneknock ')
-      expect(run.stdout).not.toContain('\x1b')
-      expect(Math.max(...run.stdout.split('\n').map(line => line.length))).toBeLessThanOrEqual(80)
-    },
-  )
-
-  it('says its version', async () => {
-    const { version } = JSON.parse(readFileSync('client/package.json', 'utf8'))
-    expect(await home.run(['--version'])).toMatchObject({ status: 0, stdout: `${version}\n` })
-  })
-
-  it.each([
-    [],
-    ['knok'],
-    ['knock'],
-    ['knock', 'home', '--bad'],
-    ['knock', 'home', '--otp'],
-    ['list', 'x'],
-    ['kn\x1b[31m\nok'],
-  ])('is pointed to after a mistake: %j', async (...args) => {
-    expectOneLine(await home.run(args), 1, 'oneknock --help')
-  })
-})
-
-describe('add', () => {
-  it('takes an invitation from stdin and says what to run next', async () => {
-    const run = await home.run(['add', '--otp-command', 'echo 123456'], `\n${invitation()}\n`)
-    expect(run).toMatchObject({ status: 0, stderr: '' })
-    expect(run.stdout).toContain('oneknock knock home')
-    expect(run.stdout).not.toContain(KEY_TEXT)
-    expect(JSON.parse(readFileSync(home.file('home'), 'utf8'))).toEqual({
-      version: 1,
-      host: '127.0.0.1',
-      port: 62201,
-      user: 'ana',
-      device: 'laptop',
-      key: { kind: 'plain', base64url: KEY_TEXT },
-      services: ['ssh', 'wiki'],
-      otp_command: 'echo 123456',
-    })
-  })
-
-  it('takes one as an argument, with a warning', async () => {
-    const run = await home.run(['add', invitation(), '--name', 'work'])
-    expect(run.status).toBe(0)
-    expect(run.stderr).toMatch(/^oneknock: warning: .*history.*\n$/)
-    expect(existsSync(home.file('work'))).toBe(true)
-  })
-
-  const good = invitation({ host: 'gate.example.com' })
-  it.each([
-    ['oneknock://', good.replace('oneknock:', 'https:')],
-    ['oneknock://', ''],
-    ['oneknock://', 'x'.repeat(100_000)],
-    ['host', good.replace('gate.example.com', '-x-')],
-    ['port', good.replace('62201', '0')],
-    ['version', good.replace('v=1', 'v=2')],
-    ['server', good.replace('name=home', 'name=Home')],
-    ['user', good.replace('user=ana', 'user=')],
-    ['device', good.replace('device=laptop', '')],
-    ['key', good.replace(KEY_TEXT, KEY_TEXT.slice(1))],
-    ['key', good.slice(0, -40)],
-    ['services', good.replace('ssh,wiki', 'ssh,,wiki')],
-  ])('says what is wrong with an invitation (%s), and writes nothing', async (word, text) => {
-    const run = await home.run(['add'], text)
-    expectOneLine(run, 2, word)
-    expect(run.stderr).not.toContain(KEY_TEXT.slice(0, 10))
-    expect(existsSync(home.folder)).toBe(false)
-  })
-
-  it.each([
-    ['--name', 'No Name'],
-    ['--otp-command', ''],
-    ['--otp-command', 'a\nb'],
-  ])('refuses %s %j before it asks, and writes nothing', async (flag, value) => {
-    expectOneLine(await home.run(['add', flag, value], invitation()), 1, flag)
-    expect(existsSync(home.folder)).toBe(false)
-  })
-
-  it('never takes the place of a target', async () => {
-    await home.run(['add'], invitation())
-    const before = readFileSync(home.file('home'), 'utf8')
-    expectOneLine(
-      await home.run(['add'], invitation({ port: 1 })),
-      2,
-      '--name',
-      'oneknock remove home',
-    )
-    expect(readFileSync(home.file('home'), 'utf8')).toBe(before)
-    expect(readdirSync(home.folder)).toEqual(['home.json'])
-  })
-})
-
-describe('list, show and remove', () => {
-  it('show all but the key', async () => {
-    await home.run(['add', '--otp-command', 'pass otp home'], invitation())
-    for (const args of [
-      ['list'],
-      ['list', '--json'],
-      ['show', 'home'],
-      ['show', 'home', '--json'],
-    ]) {
-      const run = await home.run(args)
-      expect(run).toMatchObject({ status: 0, stderr: '' })
-      expect(run.stdout).toMatch(/home.*127\.0\.0\.1.*62201.*ana.*laptop/s)
-      expect(run.stdout).not.toContain(KEY_TEXT)
-    }
-    expect(JSON.parse((await home.run(['list', '--json'])).stdout)).toEqual({
-      target: 'home',
-      host: '127.0.0.1',
-      port: 62201,
-      user: 'ana',
-      device: 'laptop',
-      key: 'plain',
-      services: ['ssh', 'wiki'],
-      otp_command: 'pass otp home',
-    })
-  })
-
-  it('list the good ones beside a bad one', async () => {
-    await home.run(['add'], invitation())
-    writeFileSync(home.file('bad'), '{}', { mode: 0o600 })
-    const run = await home.run(['list'])
-    expect(run.status).toBe(2)
-    expect(run.stdout).toMatch(/^home /m)
-    expect(run.stderr).toContain(`${home.file('bad')}: version is missing`)
-  })
-
-  it('say so when there is none', async () => {
-    expectOneLine(await home.run(['list']), 0, 'oneknock add')
-    for (const command of ['show', 'remove', 'knock', 'close']) {
-      expectOneLine(await home.run([command, 'home']), 2, 'oneknock add')
-      expectOneLine(await home.run([command, '../x']), 1, 'a name is')
-    }
-  })
-
-  it('forget a target', async () => {
-    await home.run(['add'], invitation())
-    expect(await home.run(['remove', 'home'])).toMatchObject({ status: 0, stderr: '' })
-    expect(readdirSync(home.folder)).toEqual([])
-  })
-})
 
 describe('knock', () => {
   it('opens: status 0, and one line that says what, for whom and until when', async () => {
@@ -309,67 +147,6 @@ describe('knock', () => {
 
   const spoil = (change: (text: string) => string) =>
     writeFileSync(home.file('home'), change(readFileSync(home.file('home'), 'utf8')))
-})
-
-describe('the code', () => {
-  it('comes from a command, whose output is trimmed', async () => {
-    const { received } = await serve()
-    await knock('--otp-command', 'echo; echo "  $((123455 + 1)) "')
-    expect(received[0]!.knock.factor).toEqual({ kind: 'totp', code: '123456' })
-  })
-
-  it("comes from the target's own command, unless told otherwise", async () => {
-    const { received, port } = await serve()
-    await home.run(['add', '--name', 'auto', '--otp-command', 'echo 111111'], invitation({ port }))
-    const auto = (...args: string[]) => home.run(['knock', 'auto', ...args])
-    await auto()
-    await auto('--otp-command', 'echo 222222')
-    await auto('--otp', '333333')
-    await auto('--no-otp')
-    expect(received.map(({ knock: { factor } }) => factor.code)).toEqual([
-      '111111',
-      '222222',
-      '333333',
-      '',
-    ])
-    expect(received[3]!.knock.factor.kind).toBe('none')
-  })
-
-  it('comes from SSH_ASKPASS when there is no terminal', async () => {
-    const { received } = await serve()
-    const program = `${home.path}/askpass`
-    writeFileSync(program, '#!/bin/sh\ntest "$1" = "Code for home: " && echo 654321\n', {
-      mode: 0o755,
-    })
-    home.env.SSH_ASKPASS = program
-    expect(await knock()).toMatchObject({ status: 0 })
-    expect(received[0]!.knock.factor.code).toBe('654321')
-  })
-
-  it('is missed in one line when there is nobody to ask', async () => {
-    await serve()
-    expectOneLine(await knock(), 1, '--otp-command', 'SSH_ASKPASS')
-  })
-
-  it.each([
-    ['exit 3', 'ended with status 3'],
-    ['kill -TERM $$', 'ended by SIGTERM'],
-    ['true', 'is empty'],
-    ['echo 9876543', '6 digits, not 7'],
-    ['echo 987654; echo 987654', 'one line'],
-  ])('is not sent when its command fails (%s), and is not shown', async (command, word) => {
-    const { received } = await serve()
-    const run = await knock('--otp-command', command)
-    expectOneLine(run, 2, 'the code command', word)
-    expect(run.stderr).not.toContain('98765')
-    expect(received).toEqual([])
-  })
-
-  it('is not shown by anything that becomes of it', async () => {
-    await serve({ status: 'refused', reason: 'wrong-factor' })
-    const run = await knock('--otp', '424242', '--json')
-    expect(run.stdout + run.stderr).not.toContain('424242')
-  })
 })
 
 describe('close', () => {

@@ -3,7 +3,9 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { formatInvitation, type Invitation } from '@oneknock/shared'
+import { formatInvitation, type Invitation, type Reply } from '@oneknock/shared'
+import { expect } from 'vitest'
+import { answer, FakeServer, type Received } from './fake-server.ts'
 import { KEY } from './fake-world.ts'
 
 /** The command as it is shipped. */
@@ -64,3 +66,23 @@ export const invitation = (changes: Partial<Invitation> = {}): string =>
     services: ['ssh', 'wiki'],
     ...changes,
   })
+
+/** One line on stderr, nothing on stdout. */
+export function expectOneLine(run: Run, status: number, ...words: string[]): void {
+  expect(run).toMatchObject({ status, stdout: '' })
+  expect(run.stderr).toMatch(/^oneknock: [^\n\x1b]+\n$/)
+  for (const word of words) expect(run.stderr).toContain(word)
+}
+
+/** A server that says this, and a target `home` that leads to it. */
+export async function serveTarget(
+  home: Home,
+  said: Partial<Reply> | ((received: Received, server: FakeServer) => Partial<Reply>) = {},
+): Promise<FakeServer> {
+  const server = await FakeServer.start(['127.0.0.1'], (received, at) => [
+    answer(received, typeof said === 'function' ? said(received, at) : said),
+  ])
+  const added = await home.run(['add'], invitation({ port: server.port }))
+  if (added.status !== 0) throw new Error(added.stderr)
+  return server
+}

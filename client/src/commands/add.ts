@@ -53,7 +53,7 @@ export async function addCommand(given: string | undefined, flags: AddFlags): Pr
   })
   if (!saved.ok) throw profileFailure(saved.error)
   say(`added ${name}: ${rest.user} on ${rest.device}, at ${rest.host} port ${rest.port}`)
-  say(`the invitation is used up: delete it; knock with: oneknock knock ${name}`)
+  say(`the invitation is no longer needed: delete it; knock with: oneknock knock ${name}`)
   return EXIT.opened
 }
 
