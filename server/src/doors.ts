@@ -1,11 +1,5 @@
 import type { Grant } from './core/grants.ts'
-import {
-  type Change,
-  type IsPersonal,
-  type Opening,
-  Openings,
-  openingKey,
-} from './core/openings.ts'
+import { type IsPersonal, type Opening, Openings, openingKey } from './core/openings.ts'
 import { type CuttingHook, type Hook, HookError } from './hooks/hook.ts'
 
 /**
@@ -19,7 +13,7 @@ export const RETRY_MAX_MS = 30_000
 
 /** A hook that did not do what it was asked. */
 export interface Fault {
-  readonly action: Change['action'] | 'cut'
+  readonly action: 'open' | 'close' | 'cut'
   readonly opening: Opening
   readonly hook: string
   readonly code: HookError['code']
@@ -33,7 +27,13 @@ export interface DoorsOptions {
   readonly isPersonal?: IsPersonal
 }
 
-/** One opening's changes, one after the other; different openings never wait for each other. */
+/** What becomes of closing: what the first try met, and in the end whether it was done before `stop`. */
+export interface Closing {
+  readonly tried: Promise<Fault | undefined>
+  readonly closed: Promise<boolean>
+}
+
+/** One opening's turns, one after the other; different openings never wait for each other. */
 interface Lane {
   tail: Promise<unknown>
   waiting: number
@@ -47,6 +47,8 @@ interface Lane {
  */
 export class Doors {
   readonly #openings: Openings
+  /** Until when the hooks have said that they hold an opening; absent: nobody knows. */
+  readonly #held = new Map<string, number>()
   readonly #lanes = new Map<string, Lane>()
   readonly #options: DoorsOptions
   #stopped = false
@@ -60,50 +62,44 @@ export class Doors {
     return this.#openings.list()
   }
 
-  /** Makes what the grant needs open, and waits for it; the first fault, if any. */
+  /**
+   * Makes what the grant needs open, and waits for it; the first fault, if any. What another grant is
+   * just having opened is waited for, and tried again if that failed.
+   */
   async need(grant: Grant): Promise<Fault | undefined> {
-    const changes = this.#openings.set({ ...grant, grant: grant.id })
-    const faults = await Promise.all(changes.map(change => this.#enqueue(change)))
-    return faults.find(fault => fault !== undefined)
+    for (const { action, opening } of this.#openings.set({ ...grant, grant: grant.id })) {
+      if (action === 'close') this.#shut(opening)
+    }
+    const keys = this.#openings.of(grant).map(openingKey)
+    return first(await Promise.all(keys.map(key => this.#ensure(key))))
+  }
+
+  /** What the grant needs is not closed from now on, but not opened either. */
+  adopt(grant: Grant): void {
+    this.#openings.set({ ...grant, grant: grant.id })
   }
 
   /**
-   * Closes what no other grant needs, and waits until it is closed; false if `stop` came first.
-   * `cut` ends the connections too, where a hook can: for someone who is to be out at once.
+   * Closes what no other grant needs. `cut` ends the connections too, where a hook can: for someone
+   * who is to be out at once.
    */
-  async release(grant: string, cut = false): Promise<boolean> {
-    const changes = this.#openings.remove(grant)
-    const closed = changes.filter(({ action }) => action === 'close')
-    const faults = await Promise.all(changes.map(change => this.#enqueue(change)))
-    if (cut) await Promise.all(closed.map(({ opening }) => this.#cut(opening)))
-    return faults.every(fault => fault === undefined)
+  release(grant: string, cut = false): Closing {
+    const closings = this.#openings.remove(grant).flatMap(({ action, opening }) => {
+      if (action === 'close') return this.#shut(opening, cut)
+      void this.#ensure(openingKey(opening))
+      return []
+    })
+    return {
+      tried: Promise.all(closings.map(({ tried }) => tried)).then(first),
+      closed: Promise.all(closings.map(({ closed }) => closed)).then(all => all.every(Boolean)),
+    }
   }
 
-  /**
-   * After a start: closes what these ended grants had opened and what the hooks hold open, unless a
-   * grant that lives needs it; `need` has been called for those. What was revoked is cut, too.
-   */
-  async settle(
-    ended: readonly Grant[],
-    revoked: readonly Grant[],
-    hooks: readonly Hook[],
-  ): Promise<void> {
+  /** After a start: closes what the hooks hold open and no grant explains. */
+  async settle(hooks: readonly Hook[]): Promise<void> {
     const held = await Promise.all(hooks.map(hook => hook.list()))
-    const stale = [...ended.flatMap(grant => this.#openings.of(grant)), ...held.flat()]
-    await this.#closeUnneeded(stale)
-    const cut = revoked.flatMap(grant => this.#openings.of(grant))
-    await Promise.all(cut.map(opening => this.#cut(opening)))
-  }
-
-  async #closeUnneeded(stale: readonly Opening[]): Promise<void> {
-    const unneeded = new Map(
-      stale
-        .map(opening => [openingKey(opening), opening] as const)
-        .filter(([key]) => !this.#openings.get(key)),
-    )
-    await Promise.all(
-      [...unneeded.values()].map(opening => this.#enqueue({ action: 'close', opening })),
-    )
+    const strays = held.flat().filter(opening => !this.#openings.get(openingKey(opening)))
+    await Promise.all(strays.map(opening => this.#shut(opening).tried))
   }
 
   /** Gives up retries; what is open stays with its kernel timeouts, and the ledger knows the rest. */
@@ -112,39 +108,49 @@ export class Doors {
     for (const lane of this.#lanes.values()) lane.wake()
   }
 
-  async #enqueue(change: Change): Promise<Fault | undefined> {
-    const key = openingKey(change.opening)
-    const lane = this.#lanes.get(key) ?? { tail: Promise.resolve(), waiting: 0, wake: () => {} }
-    this.#lanes.set(key, lane)
-    lane.waiting++
-    lane.wake()
-    const turn = lane.tail.then(() =>
-      change.action === 'open' ? this.#open(change.opening) : this.#close(change.opening, lane),
-    )
-    lane.tail = turn
-    const fault = await turn
-    lane.waiting--
-    if (lane.waiting === 0) this.#lanes.delete(key)
-    return fault
+  /** Sees to it that the hooks hold what is needed when its turn comes. */
+  #ensure(key: string): Promise<Fault | undefined> {
+    return this.#inTurn(key, async () => {
+      const needed = this.#openings.get(key)
+      if (!needed || this.#held.get(key) === needed.until) return undefined
+      this.#held.delete(key)
+      for (const hook of this.#options.hooksOf(needed.service)) {
+        const fault = await this.#ask(hook, 'open', needed)
+        if (fault) return fault
+      }
+      this.#held.set(key, needed.until)
+      return undefined
+    })
   }
 
-  async #open(opening: Opening): Promise<Fault | undefined> {
-    for (const hook of this.#options.hooksOf(opening.service)) {
-      const fault = await this.#ask(hook, 'open', opening)
-      if (fault) return fault
-    }
-    return undefined
+  #shut(opening: Opening, cut = false): Closing {
+    let tell = (_: Fault | undefined) => {}
+    const tried = new Promise<Fault | undefined>(resolve => {
+      tell = resolve
+    })
+    const closed = this.#inTurn(openingKey(opening), lane => this.#close(opening, cut, lane, tell))
+    return { tried, closed }
   }
 
-  /** Ends when every hook has closed, or when the opening is needed again; else, at a stop, in a fault. */
-  async #close(opening: Opening, lane: Lane): Promise<Fault | undefined> {
+  /** Ends when every hook has closed, or when the opening is needed again; false at a stop. */
+  async #close(
+    opening: Opening,
+    cut: boolean,
+    lane: Lane,
+    tell: (fault: Fault | undefined) => void,
+  ): Promise<boolean> {
+    const key = openingKey(opening)
     let hooks = this.#options.hooksOf(opening.service)
     for (let pause = RETRY_MS; ; pause = Math.min(pause * 2, RETRY_MAX_MS)) {
-      const faults = await Promise.all(hooks.map(hook => this.#ask(hook, 'close', opening)))
-      hooks = hooks.filter((_, i) => faults[i])
-      const neededAgain = this.#openings.get(openingKey(opening)) !== undefined
-      if (hooks.length === 0 || neededAgain) return undefined
-      if (this.#stopped) return faults.find(fault => fault !== undefined)
+      if (!this.#openings.get(key)) {
+        this.#held.delete(key)
+        const faults = await Promise.all(hooks.map(hook => this.#askToClose(hook, opening, cut)))
+        hooks = hooks.filter((_, i) => faults[i])
+        tell(first(faults))
+      }
+      tell(undefined)
+      if (hooks.length === 0 || this.#openings.get(key)) return true
+      if (this.#stopped) return false
       await new Promise<void>(resolve => {
         const timer = setTimeout(resolve, pause)
         lane.wake = () => {
@@ -155,9 +161,9 @@ export class Doors {
     }
   }
 
-  async #cut(opening: Opening): Promise<void> {
-    const hooks = this.#options.hooksOf(opening.service).filter(canCut)
-    await Promise.all(hooks.map(hook => this.#ask(hook, 'cut', opening)))
+  async #askToClose(hook: Hook, opening: Opening, cut: boolean): Promise<Fault | undefined> {
+    const fault = await this.#ask(hook, 'close', opening)
+    return !fault && cut && canCut(hook) ? this.#ask(hook, 'cut', opening) : fault
   }
 
   async #ask<A extends Fault['action']>(
@@ -165,9 +171,13 @@ export class Doors {
     action: A,
     opening: Opening,
   ): Promise<Fault | undefined> {
+    const limitMs = this.#options.limitMs ?? HOOK_LIMIT_MS
+    const work = hook[action](opening)
     try {
-      await withLimit(hook, hook[action](opening), this.#options.limitMs ?? HOOK_LIMIT_MS)
-      return undefined
+      const late = await outlasts(work, limitMs)
+      if (!late) return undefined
+      void work.catch(() => {}).then(() => this.#comesLate(action, opening))
+      throw new HookError(hook.name, 'timeout', `did not answer within ${limitMs / 1000} s`)
     } catch (error) {
       const { code, message } =
         error instanceof HookError
@@ -178,18 +188,45 @@ export class Doors {
       return fault
     }
   }
+
+  /** A hook that was given up on has come to its end: what it did is undone if it is wrong by now. */
+  #comesLate(action: Fault['action'], opening: Opening): void {
+    const key = openingKey(opening)
+    const needed = this.#openings.get(key) !== undefined
+    if (action === 'open' && !needed) this.#shut(opening)
+    if (action === 'close' && needed) {
+      this.#held.delete(key)
+      void this.#ensure(key)
+    }
+  }
+
+  async #inTurn<T>(key: string, work: (lane: Lane) => Promise<T>): Promise<T> {
+    const lane = this.#lanes.get(key) ?? { tail: Promise.resolve(), waiting: 0, wake: () => {} }
+    this.#lanes.set(key, lane)
+    lane.waiting++
+    lane.wake()
+    const turn = lane.tail.then(() => work(lane))
+    lane.tail = turn
+    const done = await turn
+    lane.waiting--
+    if (lane.waiting === 0) this.#lanes.delete(key)
+    return done
+  }
 }
+
+const first = (faults: readonly (Fault | undefined)[]): Fault | undefined =>
+  faults.find(fault => fault !== undefined)
 
 const canCut = (hook: Hook): hook is CuttingHook => 'cut' in hook
 
-async function withLimit(hook: Hook, work: Promise<void>, limitMs: number): Promise<void> {
+/** Whether the work takes longer than that; rejects if it fails before. */
+async function outlasts(work: Promise<void>, limitMs: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
-  const limit = new Promise<never>((_, reject) => {
-    const message = `${hook.name} did not answer within ${limitMs / 1000} s`
-    timer = setTimeout(() => reject(new HookError(hook.name, 'timeout', message)), limitMs)
+  const limit = new Promise<true>(resolve => {
+    timer = setTimeout(resolve, limitMs, true)
   })
   try {
-    await Promise.race([work, limit])
+    return await Promise.race([work.then(() => false), limit])
   } finally {
     clearTimeout(timer)
   }

@@ -1,4 +1,7 @@
 import {
+  type Address,
+  type Family,
+  familyOf,
   KNOCK_ID_BYTES,
   NONCE_BYTES,
   parseAddress,
@@ -9,17 +12,18 @@ import {
 import { Buckets } from './core/buckets.ts'
 import type { Clock } from './core/clock.ts'
 import type { Directory } from './core/directory.ts'
-import type { EndedWhy, Event, KnockEvent } from './core/events.ts'
-import type { Grant } from './core/grants.ts'
+import type { Event, KnockEvent } from './core/events.ts'
+import type { EndedWhy, Grant } from './core/grants.ts'
 import { type Circumstances, type Heard, join, judge, judgeClaim } from './core/judge.ts'
 import type { Keyring, ReadyKeys } from './core/keyring.ts'
-import { askOf, type KnownKnock, type Outcome } from './core/knocks.ts'
-import { failedOutcome, mayJoin, present } from './core/outcomes.ts'
-import { type Host, stillAllowed } from './core/policy.ts'
+import { askOf, JOIN_MS, type KnownKnock, type Outcome } from './core/knocks.ts'
+import { failedOutcome, familyAsked, mayJoin, present } from './core/outcomes.ts'
+import type { Host } from './core/policy.ts'
 import type { State } from './core/state.ts'
 import { authenticate, type Freshness, type SilentStage } from './core/verify.ts'
 import type { Counters } from './counters.ts'
 import type { Doors } from './doors.ts'
+import { GRANT_ID_BYTES, Granting } from './granting.ts'
 import type { Hook } from './hooks/hook.ts'
 import {
   type Attempt,
@@ -48,16 +52,16 @@ export interface GatekeeperParts {
   readonly freshnessMs: number
 }
 
-const GRANT_ID_BYTES = 8
-
 /** The whole way of a knock (DESIGN 4). What comes before the first `await` is one synchronous run. */
 export class Gatekeeper {
   readonly #parts: GatekeeperParts
   readonly #buckets = new Buckets()
   readonly #freshness: Freshness
+  readonly #granting: Granting
 
   constructor(parts: GatekeeperParts) {
     this.#parts = parts
+    this.#granting = new Granting(parts)
     this.#freshness = {
       windowMs: parts.freshnessMs,
       floor: device => parts.state.replay.floor(device),
@@ -73,10 +77,11 @@ export class Gatekeeper {
     const authentic = authenticate(attempt.datagram, keyring, now, this.#freshness) // steps 1–5
     if (typeof authentic === 'string') return this.#silence(authentic)
 
+    const source = addressOf(attempt)
+    if (!source) return this.#silence('malformed')
     const { device, keys, knock } = authentic
     const tag = tagOf(attempt.datagram).slice()
-    const source = parseAddress(attempt.source)
-    if (!source || state.replay.has(tag, knock.sentAt)) return this.#silence('replay') // step 6
+    if (state.replay.has(tag, knock.sentAt)) return this.#silence('replay') // step 6
     if (!this.#buckets.take(device.id, clock.monotonic())) return this.#silence('rate')
     state.replay.add(tag, device.id, knock.sentAt)
 
@@ -87,64 +92,53 @@ export class Gatekeeper {
       return this.#again(heard, keys, known)
     }
     const event = judge(heard, this.#circumstances(now)) // steps 8–9
-    state.apply(event, now)
-    counters.count(event.outcome.status)
-    const entry = state.knocks.find(device.id, knock.knockId, now)!
-    entry.ask = askOf(knock)
-    entry.done = this.#carryOut(event, entry)
-    return entry.done.then(() => this.#answer(heard, keys, this.#present(heard, entry))) // step 12
+    const entry = this.#begin(event, now)
+    if (event.grant) {
+      const until = clock.monotonic() + JOIN_MS
+      entry.joinable = { ask: askOf(knock), grant: event.grant.id, until }
+    }
+    return entry.done.then(() => this.#answer(heard, keys, this.#presentTo(heard, entry))) // step 12
   }
 
   /** Steps 8 to 12 for someone without a key, whose door vouches for the address. */
-  async #claim({ source, ...claim }: CredentialAttempt): Promise<Verdict> {
-    const { clock, state, random, counters } = this.#parts
-    const address = parseAddress(source)
-    if (!address) return SILENCE
+  async #claim(claim: CredentialAttempt): Promise<Verdict> {
+    const { clock, random, counters } = this.#parts
+    const source = addressOf(claim)
+    if (!source) return SILENCE
     const now = clock.now()
     const knockId = toHex(random(KNOCK_ID_BYTES))
-    const event = judgeClaim({ ...claim, source: address, knockId }, this.#circumstances(now))
+    const event = judgeClaim({ ...claim, source, knockId }, this.#circumstances(now))
     if (!('event' in event)) {
       counters.count(event.status)
       return { kind: 'answer', outcome: event }
     }
+    const entry = this.#begin(event, now)
+    await entry.done
+    return { kind: 'answer', outcome: this.#present(entry, familyOf(source)) }
+  }
+
+  /** Takes a judgement into the state, in the tick in which it was made, and carries it out. */
+  #begin(event: KnockEvent, now: number): KnownKnock {
+    const { state, counters } = this.#parts
     state.apply(event, now)
     counters.count(event.outcome.status)
-    const entry = state.knocks.find(event.device, knockId, now)!
+    const entry = state.knocks.find(event.device, event.knock, now)!
     entry.done = this.#carryOut(event, entry)
-    await entry.done
-    return { kind: 'answer', outcome: entry.outcome }
+    return entry
   }
 
   /** Steps 10 and 11: on record, then open. What becomes of it stands in the knock's outcome. */
   async #carryOut(event: KnockEvent, entry: KnownKnock): Promise<void> {
-    const { record, doors } = this.#parts
-    const { grant, user, left = [], ended = [] } = event
-    const durable = await record(event, { refusal: event.outcome.status === 'refused' })
+    const { grant, left = [], ended = [] } = event
+    const durable = await this.#parts.record(event, { refusal: mayBeLeftOut(event) })
     if (!durable) {
       entry.outcome = failedOutcome(entry.outcome, 'state-unavailable')
-      if (grant) this.end(grant.id, 'failed')
+      if (grant) await this.end(grant.id, 'failed')
     }
     // What was to be closed is closed all the same: a door too many shut harms nobody.
-    await Promise.all(left.map(rest => doors.need(rest)))
-    for (const id of ended) void this.#close(id, user, 'closed')
-    if (durable && grant) await this.#open(grant)
-  }
-
-  async #open(grant: Grant): Promise<void> {
-    const { doors, state, clock, record } = this.#parts
-    const { id, user, device } = grant
-    // While its line was written it may have been closed again, or its user removed.
-    if (!state.grants.get(id)) return
-    const fault = await doors.need(grant)
-    if (!fault) {
-      for (const old of state.grants.supersededBy(grant)) this.end(old.id, 'renewed')
-      return
-    }
-    const { service } = fault.opening
-    const failed = { event: 'failed', grant: id, device, service, error: fault.message } as const
-    state.apply(failed, clock.now())
-    await record(failed)
-    void this.#close(id, user, 'failed')
+    const fault = await this.#granting.replace(ended, left, durable)
+    if (fault && durable) entry.outcome = failedOutcome(entry.outcome, 'hook-failed')
+    if (grant && durable) await this.#granting.open(grant)
   }
 
   /** A further packet of a known knock adds its address, or is told what became of the knock. */
@@ -155,110 +149,69 @@ export class Gatekeeper {
       waited = known.done
       await waited
     }
-    const now = clock.now()
     const grant = state.grants.get(known.outcome.grant)
-    let outcome = this.#present(heard, known)
-    if (grant && mayJoin(heard, known, grant, now)) {
-      const event = join(heard, grant, this.#circumstances(now))
+    let outcome = this.#presentTo(heard, known)
+    if (grant && mayJoin(heard, known, grant, clock.monotonic())) {
+      const event = join(heard, grant, this.#circumstances(clock.now()))
       if (event.grant) {
         const joined = this.#join(event, event.grant, grant)
         known.done = joined.then(() => {})
-        return this.#answer(heard, keys, await joined)
+        const failure = await joined
+        const now = this.#presentTo(heard, known)
+        return this.#answer(heard, keys, failure ? failedOutcome(event.outcome, failure) : now)
       }
       outcome = event.outcome
     }
     const { tag, device, knock } = heard
-    const seen = {
-      event: 'seen',
-      tag: toHex(tag),
-      device: device.id,
-      sentAt: knock.sentAt,
-    } as const
-    const durable = await record({ ...seen, reason: outcome.reason })
-    return this.#answer(
-      heard,
-      keys,
-      durable ? outcome : failedOutcome(outcome, 'state-unavailable'),
+    const durable = await record(
+      {
+        event: 'seen',
+        tag: toHex(tag),
+        device: device.id,
+        sentAt: knock.sentAt,
+        reason: outcome.reason,
+      },
+      { refusal: outcome.status === 'refused' },
     )
+    const told = durable ? outcome : failedOutcome(outcome, 'state-unavailable')
+    return this.#answer(heard, keys, told)
   }
 
   /** Steps 9 to 11 for an address of the other family; what fails leaves the grant as it was. */
-  async #join(event: KnockEvent, grant: Grant, before: Grant): Promise<Outcome> {
-    const { state, clock, record, doors } = this.#parts
+  async #join(event: KnockEvent, grant: Grant, before: Grant) {
+    const { state, clock, record } = this.#parts
     state.apply(event, clock.now())
     const durable = await record(event)
-    if (!state.grants.get(grant.id)) return failedOutcome(event.outcome, 'state-unavailable')
-    const fault = durable ? await doors.need(grant) : undefined
-    if (durable && !fault) return event.outcome
-    const narrowed = {
-      event: 'narrowed',
-      grant: before,
-      error: fault?.message ?? 'not on record',
-    } as const
-    state.apply(narrowed, clock.now())
-    void record(narrowed)
-    if (fault && state.grants.get(grant.id)) void doors.need(before)
-    return failedOutcome(event.outcome, fault ? 'hook-failed' : 'state-unavailable')
+    return this.#granting.widen(grant, before, durable)
   }
 
-  /** Ends a live grant at once; its hooks close in their own time, and then the ledger says so. */
-  end(id: string, why: EndedWhy): void {
-    const grant = this.#parts.state.grants.end(id)
-    if (grant) void this.#close(id, grant.user, why)
+  /** Ends a live grant at once; resolves when its hooks have been asked to close. */
+  end(id: string, why: EndedWhy): Promise<void> {
+    return this.#granting.end(id, why)
   }
 
   /** Ends what is over by either clock. */
   endExpired(): void {
-    for (const { id } of this.#parts.state.grants.expired()) this.end(id, 'expired')
+    this.#granting.endExpired()
   }
 
   /** Ends what the directory allows no longer: at once, and its connections with it. */
   revise(): void {
-    for (const { id, user } of this.#revoke()) void this.#close(id, user, 'removed')
+    this.#granting.revise()
   }
 
   /** After a start: makes hooks and grants agree, with the time that is left. */
-  async resume(hooks: readonly Hook[]): Promise<void> {
-    const { state, doors } = this.#parts
-    for (const { id } of state.grants.expired()) state.grants.end(id)
-    const revoked = this.#revoke()
-    await Promise.all(state.grants.list().map(grant => this.#open(grant)))
-    const ending = state.grants.ending()
-    await doors.settle(ending, revoked, hooks)
-    for (const grant of ending) {
-      void this.#close(grant.id, grant.user, revoked.includes(grant) ? 'removed' : 'expired')
-    }
+  resume(hooks: readonly Hook[]): Promise<void> {
+    return this.#granting.resume(hooks)
   }
 
-  /** Takes away what the directory allows no longer; what is left of a grant becomes one of its own. */
-  #revoke(): Grant[] {
-    const { state, directory, random, clock, record, doors } = this.#parts
-    return state.grants.list().filter(grant => {
-      const services = stillAllowed(directory(), grant)
-      if (services.length === grant.services.length) return false
-      if (services.length > 0) {
-        const left = { ...grant, id: toHex(random(GRANT_ID_BYTES)), services }
-        state.apply({ event: 'left', grant: left }, clock.now())
-        void record({ event: 'left', grant: left })
-        void doors.need(left)
-      }
-      state.grants.end(grant.id)
-      return true
-    })
+  #presentTo({ knock, source }: Heard, known: KnownKnock): Outcome {
+    return this.#present(known, familyAsked(knock, source))
   }
 
-  async #close(id: string, user: string, why: EndedWhy): Promise<void> {
-    const { doors, state, clock, record } = this.#parts
-    const cut = why === 'administrator' || why === 'removed'
-    if (!(await doors.release(id, cut))) return
-    const ended = { event: 'ended', grant: id, user, why } as const
-    state.apply(ended, clock.now())
-    await record(ended)
-  }
-
-  #present({ knock, source }: Heard, { outcome }: KnownKnock): Outcome {
+  #present({ outcome }: KnownKnock, family: Family): Outcome {
     const { state, clock } = this.#parts
-    return present(outcome, state.grants.get(outcome.grant), knock, source, clock.now())
+    return present(outcome, state.grants.get(outcome.grant), family, clock.now())
   }
 
   #circumstances(now: number): Circumstances {
@@ -280,3 +233,11 @@ export class Gatekeeper {
     return SILENCE
   }
 }
+
+/** A socket names the interface of a link-local address (`fe80::1%eth0`), which is no part of it. */
+const addressOf = ({ source }: Attempt): Address | undefined =>
+  parseAddress(source.replace(/%.*$/, ''))
+
+/** Lines that whoever steals a key could write without end must leave room for the others. */
+const mayBeLeftOut = ({ outcome, burnt, grant, ended = [] }: KnockEvent): boolean =>
+  outcome.status === 'refused' || (!burnt && !grant && ended.length === 0)

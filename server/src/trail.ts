@@ -1,7 +1,5 @@
 import { formatNetwork } from '@oneknock/shared'
 import type { Event } from './core/events.ts'
-import type { GuardEvent } from './hooks/nftables/events.ts'
-import type { UdpNote } from './listeners/udp.ts'
 import type { Log } from './log.ts'
 
 /** What the log says of an event that is on record; the ledger has every detail. */
@@ -35,43 +33,8 @@ export function logEvent(log: Log, event: Event): void {
     case 'note':
       log.info(event.detail ? { detail: event.detail } : {}, event.what)
       break
-    case 'left':
+    case 'ending':
     case 'seen':
-      break
-  }
-}
-
-/** What the guard says of itself. */
-export function logGuard(log: Log, { kind, ...fields }: GuardEvent): void {
-  const level = GUARD_LEVELS[kind]
-  log[level](fields, kind.replace('-', ' '))
-}
-
-const GUARD_LEVELS: Readonly<{ [kind in GuardEvent['kind']]: 'info' | 'warn' | 'error' }> = {
-  'guard-up': 'info',
-  'guard-lost': 'error',
-  'guard-restored': 'warn',
-  'guard-down': 'error',
-  'guard-unseen': 'error',
-  'child-died': 'warn',
-  'one-shot': 'warn',
-  'sockets-kept': 'warn',
-}
-
-export function logUdp(log: Log, { note, ...fields }: UdpNote): void {
-  switch (note) {
-    case 'bound':
-      log.info(fields, 'listening')
-      break
-    case 'gone':
-      log.info(fields, 'address gone')
-      break
-    case 'buffer-capped':
-      log.warn(fields, 'bursts may lose packets: raise net.core.rmem_max')
-      break
-    case 'socket-error':
-    case 'rescan-failed':
-      log.error(fields, 'listening failed')
       break
   }
 }

@@ -1,4 +1,4 @@
-import { containsNetwork, type Network } from '@oneknock/shared'
+import { type Network, sameNetwork } from '@oneknock/shared'
 import type { Clock } from './clock.ts'
 
 /** What stands where a grant's id would, if there is no grant. */
@@ -19,6 +19,14 @@ export interface Grant {
   readonly until: number
 }
 
+export type EndedWhy = 'expired' | 'closed' | 'renewed' | 'failed' | 'administrator' | 'removed'
+
+/** A grant that gives access no more, and whose doors are being closed. */
+export interface Ending {
+  readonly grant: Grant
+  readonly why: EndedWhy
+}
+
 interface Held {
   readonly grant: Grant
   /** On the clock that never steps. */
@@ -32,7 +40,7 @@ interface Held {
 export class Grants {
   readonly #clock: Clock
   readonly #held = new Map<string, Held>()
-  readonly #ending = new Map<string, Grant>()
+  readonly #ending = new Map<string, Ending>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -47,8 +55,12 @@ export class Grants {
   }
 
   /** Ended, not yet closed. */
-  ending(): Grant[] {
+  listEnding(): Ending[] {
     return [...this.#ending.values()]
+  }
+
+  getEnding(id: string): Ending | undefined {
+    return this.#ending.get(id)
   }
 
   get(id: string): Grant | undefined {
@@ -61,15 +73,17 @@ export class Grants {
     const before = this.#held.get(grant.id)
     const deadline = before?.grant.until === grant.until ? Math.min(before.deadline, left) : left
     this.#held.set(grant.id, { grant, deadline })
+    this.#ending.delete(grant.id)
   }
 
-  /** It gives access no more; what it opened is to be closed. */
-  end(id: string): Grant | undefined {
+  /** It gives access no more; what it opened is to be closed. `undefined` if it does not live. */
+  end(id: string, why: EndedWhy): Ending | undefined {
     const grant = this.get(id)
     if (!grant) return undefined
+    const ending = { grant, why }
     this.#held.delete(id)
-    this.#ending.set(id, grant)
-    return grant
+    this.#ending.set(id, ending)
+    return ending
   }
 
   /** What it opened is closed: nothing is left to remember. */
@@ -78,8 +92,13 @@ export class Grants {
     this.#ending.delete(id)
   }
 
-  restoreEnding(grant: Grant): void {
-    this.#ending.set(grant.id, grant)
+  restoreEnding(ending: Ending): void {
+    this.#ending.set(ending.grant.id, ending)
+  }
+
+  /** The wall clock was set back by so much: every grant goes back with it, and lasts no longer. */
+  shift(ms: number): void {
+    for (const { grant } of this.#held.values()) this.put({ ...grant, until: grant.until - ms })
   }
 
   /** Those whose time is up by either clock. */
@@ -102,7 +121,7 @@ export class Grants {
     return next
   }
 
-  /** The grants of the same device that this one makes superfluous: it covers them, and for longer. */
+  /** The grants of the same device whose every opening is this one's too, and for as long. */
   supersededBy(grant: Grant): Grant[] {
     return this.list().filter(
       old =>
@@ -110,7 +129,7 @@ export class Grants {
         old.device === grant.device &&
         old.until <= grant.until &&
         old.services.every(service => grant.services.includes(service)) &&
-        old.networks.every(inner => grant.networks.some(outer => containsNetwork(outer, inner))),
+        old.networks.every(theirs => grant.networks.some(its => sameNetwork(its, theirs))),
     )
   }
 

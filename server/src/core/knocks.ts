@@ -7,6 +7,14 @@ export const REMEMBER_MAX = 64
 /** How long after its first packet a knock may name an address of the other family. */
 export const JOIN_MS = 10_000
 
+/** What a packet must agree with to add its address to its knock's grant. */
+export interface Joinable {
+  readonly ask: string
+  readonly grant: string
+  /** On the clock that never steps. */
+  readonly until: number
+}
+
 /** What became of a knock, as the ledger keeps it. */
 export interface Outcome {
   readonly status: Status
@@ -22,8 +30,8 @@ export interface Outcome {
 export interface KnownKnock {
   outcome: Outcome
   readonly at: number
-  /** What it asked, so that other packets of it may join; not known any more after a restart. */
-  ask: string | undefined
+  /** Not known any more after a restart: then no address can join. */
+  joinable: Joinable | undefined
   /** Settles when all that was begun of it is carried out; never rejects. */
   done: Promise<void>
 }
@@ -64,7 +72,7 @@ export class Knocks {
       this.#devices.set(device, knocks)
     }
     knocks.delete(knock)
-    knocks.set(knock, { outcome, at, ask: undefined, done: DONE })
+    knocks.set(knock, { outcome, at, joinable: undefined, done: DONE })
     if (knocks.size > REMEMBER_MAX) knocks.delete(knocks.keys().next().value!)
   }
 

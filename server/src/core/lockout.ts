@@ -20,6 +20,8 @@ export const DAY_MS = 24 * 3600_000
 interface Failures {
   /** When the wrong codes came that still count, oldest first. */
   at: number[]
+  /** When the last one came. */
+  last: number
   lockedUntil: number
   /** Locks since the last right code. */
   locks: number
@@ -59,8 +61,9 @@ export class Lockout {
   }
 
   wrong(device: string, user: string, nowMs: number): void {
-    const failures = this.#devices.get(device) ?? { at: [], lockedUntil: 0, locks: 0 }
+    const failures = this.#devices.get(device) ?? { at: [], last: 0, lockedUntil: 0, locks: 0 }
     failures.at = [...failures.at.filter(at => at > nowMs - FAILURES_WITHIN_MS), nowMs]
+    failures.last = nowMs
     if (failures.at.length >= FAILURES_MAX) {
       failures.lockedUntil = nowMs + LOCK_MS * 2 ** Math.min(failures.locks, DOUBLINGS_MAX)
       failures.locks++
@@ -75,11 +78,15 @@ export class Lockout {
     this.#devices.delete(device)
   }
 
-  /** By the administrator. */
-  unlock(user: string): void {
-    this.#users.delete(user)
-    for (const device of this.#devices.keys()) {
-      if (device.startsWith(`${user}/`)) this.#devices.delete(device)
+  /** By the administrator, at that time: forgives the wrong codes until then, at every device and door. */
+  unlock(user: string, at: number): void {
+    const isTheirs = (id: string) => id === user || id.startsWith(`${user}/`)
+    for (const [id, wrongs] of this.#users) {
+      const later = wrongs.filter(wrong => wrong.at > at)
+      if (isTheirs(id)) this.#users.set(id, later)
+    }
+    for (const [id, { last }] of this.#devices) {
+      if (isTheirs(id) && last <= at) this.#devices.delete(id)
     }
   }
 

@@ -1,19 +1,17 @@
 import { type Address, ANY, ANY_IPV4, type Family, familyOf, type Knock } from '@oneknock/shared'
 import { type Grant, NO_GRANT } from './grants.ts'
 import type { Heard } from './judge.ts'
-import { askOf, JOIN_MS, type KnownKnock, type Outcome } from './knocks.ts'
+import { askOf, type KnownKnock, type Outcome } from './knocks.ts'
 
-/** What a knock came to, as it stands now and for the family that this packet asks about. */
+/** What a knock came to, as it stands now and for the family that is asked about. */
 export function present(
   outcome: Outcome,
   grant: Grant | undefined,
-  knock: Knock,
-  source: Address,
+  family: Family,
   nowMs: number,
 ): Outcome {
-  if (outcome.status !== 'opened') return outcome
+  if (outcome.status !== 'opened' || outcome.grant === NO_GRANT) return outcome
   if (!grant) return { ...outcome, status: 'closed', lifetime: 0 }
-  const family = familyAsked(knock, source)
   const network = grant.networks.find(({ address }) => familyOf(address) === family)
   const lifetime = Math.max(0, Math.round((grant.until - nowMs) / 1000))
   return { ...outcome, network: network ?? outcome.network, lifetime }
@@ -25,12 +23,13 @@ export function present(
  */
 export function mayJoin(
   { knock, source }: Heard,
-  known: KnownKnock,
+  { joinable }: KnownKnock,
   grant: Grant,
-  nowMs: number,
+  monotonicMs: number,
 ): boolean {
   if (knock.verb !== 'open' || knock.address === ANY) return false
-  if (known.ask !== askOf(knock) || nowMs - known.at > JOIN_MS) return false
+  if (joinable?.grant !== grant.id || joinable.ask !== askOf(knock)) return false
+  if (monotonicMs > joinable.until) return false
   const family = familyAsked(knock, source)
   return grant.networks.every(({ address }) => familyOf(address) !== family)
 }
@@ -48,7 +47,7 @@ export const failedOutcome = (
   detail: '',
 })
 
-function familyAsked({ address }: Knock, source: Address): Family {
+export function familyAsked({ address }: Knock, source: Address): Family {
   if (address === ANY) return familyOf(source)
   return address === ANY_IPV4 ? 4 : familyOf(address)
 }

@@ -1,10 +1,10 @@
-import { fromHex } from '@oneknock/shared'
+import { DETAIL_MAX, fromHex } from '@oneknock/shared'
 import type { Clock } from './clock.ts'
 import type { Device } from './directory.ts'
 import { isDoor } from './doors.ts'
-import type { Event, FailedEvent, KnockEvent } from './events.ts'
+import type { EndedEvent, Event, FailedEvent, KnockEvent, NarrowedEvent } from './events.ts'
 import { Burnt, type BurntRecord } from './factors.ts'
-import { type Grant, Grants, NO_GRANT } from './grants.ts'
+import { type Ending, type Grant, Grants, NO_GRANT } from './grants.ts'
 import { Knocks, type KnocksRecord } from './knocks.ts'
 import { Lockout, type LockoutRecord } from './lockout.ts'
 import { ReplayMemory, type ReplayRecord } from './replay.ts'
@@ -16,9 +16,14 @@ export interface Checkpoint {
   readonly lockout: LockoutRecord
   readonly knocks: KnocksRecord
   readonly grants: readonly Grant[]
-  readonly ending: readonly Grant[]
+  readonly ending: readonly Ending[]
   readonly taken: readonly string[]
+  /** The latest time that it has seen. */
+  readonly at: number
 }
+
+/** Less is a clock being disciplined, or lines that waited for the disk; more is a clock set back. */
+const STEP_MS = 60_000
 
 /** How a device's enrolment is told from an earlier one of the same name. */
 const enrolmentOf = (device: string, enrolledAt: number): string => `${device}@${enrolledAt}`
@@ -35,6 +40,7 @@ export class State {
   readonly grants: Grants
   /** Enrolments that somebody took up by knocking. */
   readonly #taken = new Set<string>()
+  #at = 0
 
   constructor(clock: Clock, freshnessMs: number) {
     this.replay = new ReplayMemory(freshnessMs)
@@ -46,6 +52,7 @@ export class State {
   }
 
   apply(event: Event, at: number): void {
+    this.keepTime(at)
     switch (event.event) {
       case 'knock':
         this.#knock(event, at)
@@ -57,20 +64,31 @@ export class State {
         this.#failed(event)
         break
       case 'narrowed':
-        if (this.grants.get(event.grant.id)) this.grants.put(event.grant)
+        this.#narrowed(event)
         break
-      case 'left':
-        this.grants.put(event.grant)
+      case 'ending':
+        this.grants.end(event.grant, event.why)
+        if (event.left) this.grants.put(event.left)
         break
       case 'ended':
-        this.grants.remove(event.grant)
+        this.#ended(event)
         break
       case 'unlocked':
-        this.lockout.unlock(event.user)
+        this.lockout.unlock(event.user, at)
         break
       case 'note':
         break
     }
+  }
+
+  /**
+   * What the wall clock says now. A clock that was set back, while the daemon ran or between two
+   * lives of it, takes the grants' ends back with it: it must not make them longer.
+   */
+  keepTime(nowMs: number): void {
+    const back = this.#at - nowMs
+    if (back > STEP_MS) this.grants.shift(back)
+    this.#at = back > STEP_MS ? nowMs : Math.max(this.#at, nowMs)
   }
 
   /** Drops what time has made useless. */
@@ -86,8 +104,9 @@ export class State {
       lockout: this.lockout.record(),
       knocks: this.knocks.record(),
       grants: this.grants.list(),
-      ending: this.grants.ending(),
+      ending: this.grants.listEnding(),
       taken: [...this.#taken],
+      at: this.#at,
     }
   }
 
@@ -97,8 +116,9 @@ export class State {
     this.lockout.restore(checkpoint.lockout)
     this.knocks.restore(checkpoint.knocks)
     for (const grant of checkpoint.grants) this.grants.put(grant)
-    for (const grant of checkpoint.ending) this.grants.restoreEnding(grant)
+    for (const ending of checkpoint.ending) this.grants.restoreEnding(ending)
     for (const enrolment of checkpoint.taken) this.#taken.add(enrolment)
+    this.#at = checkpoint.at
   }
 
   #knock(event: KnockEvent, at: number): void {
@@ -106,32 +126,44 @@ export class State {
     // A checkpoint may hold this line's effect already: it must not count twice.
     const known = this.knocks.find(device, event.knock, at) !== undefined
     if (event.tag) this.replay.add(fromHex(event.tag)!, device, event.sentAt)
-    if (burnt) {
-      this.burnt.add(burnt)
-      this.lockout.right(device)
-    }
+    if (burnt) this.burnt.add(burnt)
+    if (burnt && !known) this.lockout.right(device)
     // A packet without a code is nobody's guess.
     if (outcome.reason === 'wrong-factor' && event.factor !== 'none' && !known) {
       this.lockout.wrong(device, lockoutUser(event), at)
     }
     if (burnt || outcome.status !== 'refused')
       this.#taken.add(enrolmentOf(device, event.enrolledAt))
-    for (const id of event.ended ?? []) this.grants.end(id)
+    for (const id of event.ended ?? []) this.grants.end(id, 'closed')
     for (const left of event.left ?? []) this.grants.put(left)
     if (grant) this.grants.put(grant)
     this.knocks.put(device, event.knock, outcome, at)
   }
 
   #failed({ grant, device, service }: FailedEvent): void {
-    this.grants.end(grant)
+    this.grants.end(grant, 'failed')
     this.knocks.amend(device, grant, before => ({
       ...before,
       status: 'refused',
       reason: 'hook-failed',
       lifetime: 0,
       grant: NO_GRANT,
-      detail: service,
+      detail: service.slice(0, DETAIL_MAX),
     }))
+  }
+
+  #narrowed({ grant }: NarrowedEvent): void {
+    if (!this.grants.get(grant.id)) return
+    this.grants.put(grant)
+    const network = grant.networks[0]!
+    this.knocks.amend(grant.device, grant.id, before => ({ ...before, network }))
+  }
+
+  /** Whoever asks again after a knock whose grant was renewed is told of what it is now. */
+  #ended({ grant, by }: EndedEvent): void {
+    const device = this.grants.get(grant)?.device
+    if (by && device) this.knocks.amend(device, grant, before => ({ ...before, grant: by }))
+    this.grants.remove(grant)
   }
 }
 

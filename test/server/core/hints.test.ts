@@ -142,5 +142,5 @@ describe('the hint table', () => {
     for (let device = 0; device < count; device += 2) table.remove(device)
     expect(found(table, datagram(96, epochOf(NOON)), NOON)).toEqual([])
     expect(found(table, datagram(97, epochOf(NOON)), NOON)).toEqual([97])
-  })
+  }, 120_000)
 })

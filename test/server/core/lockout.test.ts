@@ -92,7 +92,7 @@ describe('wrong codes', () => {
     const lockout = new Lockout()
     lock(lockout, STOLEN, NOON)
     for (let i = 0; i < FAILURES_MAX; i++) lockout.wrong('alicia/laptop', 'alicia', NOON)
-    lockout.unlock('alice')
+    lockout.unlock('alice', NOON + FAILURES_MAX)
     expect(lockout.lockedUntil(STOLEN, 'alice', NOON)).toBe(0)
     expect(lockout.lockedUntil('alicia/laptop', 'alicia', NOON)).toBe(NOON + LOCK_MS)
   })
@@ -116,7 +116,7 @@ describe('whatever happens, and with the clock stepping either way', () => {
           now += after
           latest = Math.max(latest, now)
           if (what === 'restart') lockout = copyOf(lockout)
-          if (what === 'unlock') lockout.unlock('alice')
+          if (what === 'unlock') lockout.unlock('alice', now)
           if (what === 'wrong' && guess(lockout, device, now)) wrongs[device]!++
           if (what === 'right') lockout.right(device)
           for (const [its, count] of Object.entries(wrongs)) {

@@ -1,0 +1,39 @@
+import type { GuardEvent } from '../hooks/nftables/events.ts'
+import type { UdpNote } from '../listeners/udp.ts'
+import type { Log } from '../log.ts'
+
+/** What the guard says of itself. */
+export function logGuard(log: Log, { kind, ...fields }: GuardEvent): void {
+  const level = GUARD_LEVELS[kind]
+  log[level](fields, kind.replace('-', ' '))
+}
+
+const GUARD_LEVELS: Readonly<{ [kind in GuardEvent['kind']]: 'info' | 'warn' | 'error' }> = {
+  'guard-up': 'info',
+  'guard-lost': 'error',
+  'guard-restored': 'warn',
+  'guard-down': 'error',
+  'guard-unseen': 'error',
+  'child-died': 'warn',
+  'one-shot': 'warn',
+  'sockets-kept': 'warn',
+}
+
+/** What the sockets say of themselves. */
+export function logUdp(log: Log, { note, ...fields }: UdpNote): void {
+  switch (note) {
+    case 'bound':
+      log.info(fields, 'listening')
+      break
+    case 'gone':
+      log.info(fields, 'address gone')
+      break
+    case 'buffer-capped':
+      log.warn(fields, 'bursts may lose packets: raise net.core.rmem_max')
+      break
+    case 'socket-error':
+    case 'rescan-failed':
+      log.error(fields, 'listening failed')
+      break
+  }
+}

@@ -1,0 +1,153 @@
+import { toHex } from '@oneknock/shared'
+import type { Event } from './core/events.ts'
+import type { EndedWhy, Ending, Grant } from './core/grants.ts'
+import { stillAllowed } from './core/policy.ts'
+import type { Fault } from './doors.ts'
+import type { GatekeeperParts } from './gatekeeper.ts'
+import type { Hook } from './hooks/hook.ts'
+
+export const GRANT_ID_BYTES = 8
+
+export type GrantingParts = Pick<
+  GatekeeperParts,
+  'clock' | 'random' | 'state' | 'directory' | 'record' | 'doors'
+>
+
+/** From a grant that is on record to the last of its doors closed. */
+export class Granting {
+  readonly #parts: GrantingParts
+
+  constructor(parts: GrantingParts) {
+    this.#parts = parts
+  }
+
+  /** Opens what the grant gives. If a hook fails, the grant has failed, and what had opened is rolled back. */
+  async open(grant: Grant): Promise<void> {
+    const { doors, state } = this.#parts
+    const { id, device } = grant
+    // Whatever is awaited, the grant may have ended meanwhile; then it is being closed already.
+    if (!state.grants.get(id)) return
+    const fault = await doors.need(grant)
+    if (!state.grants.get(id)) return
+    if (!fault) {
+      for (const old of state.grants.supersededBy(grant)) this.#fold(old, grant)
+      return
+    }
+    const { service } = fault.opening
+    const noted = this.#happens({
+      event: 'failed',
+      grant: id,
+      device,
+      service,
+      error: fault.message,
+    })
+    await Promise.all([noted, this.#close(state.grants.getEnding(id)!)])
+  }
+
+  /** Opens the address that has joined a grant, or puts the grant back; why, if so. */
+  async widen(
+    grant: Grant,
+    before: Grant,
+    durable: boolean,
+  ): Promise<'hook-failed' | 'state-unavailable' | undefined> {
+    const { doors, state } = this.#parts
+    if (!state.grants.get(grant.id)) return undefined
+    const fault = durable ? await doors.need(grant) : undefined
+    if ((durable && !fault) || !state.grants.get(grant.id)) return undefined
+    const error = fault?.message ?? 'not on record'
+    void this.#happens({ event: 'narrowed', grant: before, error })
+    if (fault) void doors.need(before)
+    return fault ? 'hook-failed' : 'state-unavailable'
+  }
+
+  /** Closes what these grants opened, but for what is left of them; the first fault, if any. */
+  async replace(
+    ended: readonly string[],
+    left: readonly Grant[],
+    durable: boolean,
+  ): Promise<Fault | undefined> {
+    const { doors, state } = this.#parts
+    const rest = left.filter(({ id }) => state.grants.get(id))
+    for (const grant of rest) doors.adopt(grant)
+    const endings = ended.flatMap(id => state.grants.getEnding(id) ?? [])
+    const faults = await Promise.all(endings.map(ending => this.#close(ending)))
+    if (durable) await Promise.all(rest.map(grant => this.open(grant)))
+    return faults.find(fault => fault !== undefined)
+  }
+
+  /** Ends a live grant at once; resolves when its hooks have been asked to close. */
+  async end(id: string, why: EndedWhy): Promise<void> {
+    const { grants } = this.#parts.state
+    const grant = grants.get(id)
+    if (!grant) return
+    const noted = isTakenAway(why)
+      ? this.#happens({ event: 'ending', grant: id, user: grant.user, why })
+      : grants.end(id, why)
+    await Promise.all([noted, this.#close(grants.getEnding(id)!)])
+  }
+
+  /** Ends what is over by either clock. */
+  endExpired(): void {
+    for (const { id } of this.#parts.state.grants.expired()) void this.end(id, 'expired')
+  }
+
+  /** Ends what the directory allows no longer: at once, and its connections with it. */
+  revise(): void {
+    for (const ending of this.#revoke()) void this.#close(ending)
+  }
+
+  /** After a start: makes hooks and grants agree, with the time that is left. */
+  async resume(hooks: readonly Hook[]): Promise<void> {
+    const { state, clock, doors } = this.#parts
+    const { grants } = state
+    state.keepTime(clock.now())
+    for (const { id } of grants.expired()) grants.end(id, 'expired')
+    this.#revoke()
+    const endings = grants.listEnding()
+    await Promise.all(grants.list().map(grant => this.open(grant)))
+    for (const { grant } of endings) doors.adopt(grant)
+    await doors.settle(hooks)
+    await Promise.all(endings.map(ending => this.#close(ending)))
+  }
+
+  /** Takes away what the directory allows no longer; what is left of a grant becomes one of its own. */
+  #revoke(): Ending[] {
+    const { state, directory, random, doors } = this.#parts
+    return state.grants.list().flatMap(grant => {
+      const { id, user } = grant
+      const services = stillAllowed(directory(), grant)
+      if (services.length === grant.services.length) return []
+      const left = services.length > 0 && { ...grant, id: toHex(random(GRANT_ID_BYTES)), services }
+      const ending = { event: 'ending', grant: id, user, why: 'removed' } as const
+      const noted = this.#happens({ ...ending, ...(left && { left }) })
+      if (left) {
+        doors.adopt(left)
+        void noted.then(durable => (durable ? this.open(left) : undefined))
+      }
+      return state.grants.getEnding(id)!
+    })
+  }
+
+  /** The older grant's openings are the newer's too, and last as long: no door moves. */
+  #fold({ id, user }: Grant, by: Grant): void {
+    void this.#happens({ event: 'ended', grant: id, user, why: 'renewed', by: by.id })
+    this.#parts.doors.release(id)
+  }
+
+  /** Closes what an ended grant opened; once that is done the ledger says so. What the first try met. */
+  #close({ grant: { id, user }, why }: Ending): Promise<Fault | undefined> {
+    const { tried, closed } = this.#parts.doors.release(id, isTakenAway(why))
+    void closed.then(done => done && this.#happens({ event: 'ended', grant: id, user, why }))
+    return tried
+  }
+
+  /** The state changes at once, and the ledger says it in the same order. */
+  #happens(event: Event): Promise<boolean> {
+    const { state, clock, record } = this.#parts
+    state.apply(event, clock.now())
+    return record(event)
+  }
+}
+
+/** Somebody is to be out: their connections end too, and a crash must not bring the grant back. */
+const isTakenAway = (why: EndedWhy): boolean => why === 'administrator' || why === 'removed'
