@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
@@ -55,6 +56,8 @@ describe('an invitation', () => {
       },
     })
     expect(parsed.ok && formatInvitation(parsed.value)).toBe(GOOD)
+    const specification = readFileSync(new URL('../../SPEC.md', import.meta.url), 'utf8')
+    expect(specification).toContain(`\n    ${GOOD}\n`)
   })
 
   const accepted: readonly (readonly [string, string, Partial<Invitation>])[] = [
