@@ -17,6 +17,7 @@ interface Talk {
 const talks = new Map<number, Talk>()
 const services = new Map<string, Server | Datagrams>()
 const accepted = new Set<Socket>()
+const heardFrom = new WeakMap<Datagrams, Set<string>>()
 let next = 0
 
 serve({
@@ -25,6 +26,20 @@ serve({
     const service = protocol === 'tcp' ? await echoTcp(port) : await echoUdp(port)
     services.set(`${protocol}/${port}`, service)
   },
+
+  /** The UDP service speaks first, to everybody whom it ever heard. */
+  async speak(port: number, text: string): Promise<void> {
+    const service = services.get(`udp/${port}`) as Datagrams
+    const sent = [...(heardFrom.get(service) ?? [])].map(peer => {
+      const { address, port: peerPort } = JSON.parse(peer)
+      return new Promise(done => service.send(text, peerPort, address, done))
+    })
+    await Promise.all(sent)
+  },
+
+  /** Whether a text comes without having been asked for. */
+  hears: (id: number, text: string, limitMs: number): Promise<boolean> =>
+    within(limitMs, () => talks.get(id)!.heard.includes(text)),
 
   /** Ends all services and all connections. */
   async rest(): Promise<void> {
@@ -110,6 +125,9 @@ async function echoTcp(port: number): Promise<Server> {
 
 async function echoUdp(port: number): Promise<Datagrams> {
   const socket = createSocket('udp6')
+  const peers = new Set<string>()
+  heardFrom.set(socket, peers)
+  socket.on('message', (_, { address, port }) => peers.add(JSON.stringify({ address, port })))
   socket.on('message', (bytes, { port: peerPort, address }) =>
     socket.send(bytes, peerPort, address),
   )

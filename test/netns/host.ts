@@ -49,6 +49,11 @@ export class Host extends Namespace {
     return this.#agent.call('listen', protocol, port)
   }
 
+  /** Lets the UDP service on this port send something to all whom it ever heard. */
+  speak(port: number, text: string): Promise<void> {
+    return this.#agent.call('speak', port, text)
+  }
+
   /** Ends all services and connections here. */
   rest(): Promise<void> {
     return this.#agent.call('rest')
@@ -112,6 +117,11 @@ export class Session {
   /** Whether what is said gets no answer. */
   async isSilent(text = 'gone?'): Promise<boolean> {
     return !(await this.#agent.call<boolean>('echo', this.#id, text, SILENCE))
+  }
+
+  /** Whether this comes from the other side by itself. */
+  hears(text: string, limitMs = PATIENCE): Promise<boolean> {
+    return this.#agent.call('hears', this.#id, text, limitMs)
   }
 
   state(): Promise<'open' | 'reset' | 'ended'> {

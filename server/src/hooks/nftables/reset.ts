@@ -47,7 +47,8 @@ const filtersFor = ({ ports, network }: Cut, protocol: Protocol): string[] =>
 /** `dst 203.0.113.0/24` also finds a dual-stack socket's `::ffff:203.0.113.7`. */
 function peer(network: Network): string {
   const { address } = network
-  return `dst ${familyOf(address) === 4 ? address : `[${address}]`}/${familyPrefix(network)}`
+  const text = `${address}/${familyPrefix(network)}`
+  return `dst ${familyOf(address) === 4 ? text : `[${text}]`}`
 }
 
 /** What `ss` had to complain of. It ends with 0 whatever the kernel said. */
