@@ -104,6 +104,8 @@ class Conversation {
 
   start(): void {
     const { signal } = this.#terms
+    if (signal?.aborted) this.#abort()
+    if (this.#isOver) return
     signal?.addEventListener('abort', this.#abort)
     for (const part of this.#parts) {
       part.route.listen({
@@ -122,9 +124,11 @@ class Conversation {
 
   #send(part: Part): void {
     if (this.#isOver) return
+    // What was wrong with the packet before need not be with this one.
+    part.trouble = undefined
+    part.attempts++
     const nonce = this.#random(NONCE_BYTES)
     part.route.send(part.exchange.seal(nonce, this.#clock.now(), this.#clock.monotonic()))
-    part.attempts++
     this.#terms.on({ type: 'sent', family: part.family, attempt: part.attempts })
   }
 

@@ -74,6 +74,7 @@ export async function knockWith(
   const encoded = encodeKnock({ ...ask, sentAt: 0 })
   if (!encoded.ok) return { status: 'invalid', field: encoded.error.field }
   if (target.key.length !== KEY_BYTES) return { status: 'invalid', field: 'key' }
+  if (!isPort(target.port)) return { status: 'invalid', field: 'port' }
   if (options.signal?.aborted) return { status: 'aborted' }
 
   on({ type: 'resolving', host: target.host })
@@ -83,20 +84,22 @@ export async function knockWith(
 
   const { routes, cause } = await connectAll(world, resolved.value, target.port, on)
   if (routes.length === 0) return { status: 'unreachable', servers: resolved.value, cause }
-  const keys = deriveKeys(target.key)
-  const sides = nameRoutes(routes, options.address, world.transport.onLink).map(
-    ({ route, named }): Side => {
-      on({ type: 'route', family: familyOf(route.server), server: route.server, named })
-      return { route, named, exchange: new Exchange(keys, { ...ask, ...named }) }
-    },
-  )
   try {
+    const keys = deriveKeys(target.key)
+    const sides = nameRoutes(routes, options.address, world.transport.onLink).map(
+      ({ route, named }): Side => {
+        on({ type: 'route', family: familyOf(route.server), server: route.server, named })
+        return { route, named, exchange: new Exchange(keys, { ...ask, ...named }) }
+      },
+    )
     const { patience = PATIENCE_MS, signal } = options
     return await converse(sides, world, { patience, signal, on })
   } finally {
     for (const route of routes) route.close()
   }
 }
+
+const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65535
 
 function draft({ random }: World, options: KnockOptions): Ask {
   const { verb = 'open', factor = NO_FACTOR, lifetime = 0, services = [] } = options

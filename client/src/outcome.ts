@@ -79,7 +79,7 @@ export interface Aborted {
 /** No packet can hold what was asked; nothing was sent. */
 export interface Invalid {
   readonly status: 'invalid'
-  readonly field: MalformedField | 'key'
+  readonly field: MalformedField | 'key' | 'port'
 }
 
 /** What happens on the way, for those who watch. */

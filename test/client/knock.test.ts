@@ -147,18 +147,27 @@ describe('trouble', () => {
   ])('in the end says what it was: %s', async (cause, expected) => {
     const world = only4()
     const running = start(world)
-    await world.clock.advance(1)
+    await world.clock.advance(GIVE_UP_MS - 1)
     world.trouble(V4, cause)
-    await world.clock.advance(GIVE_UP_MS)
+    await world.clock.advance(1)
     expect(running.result).toEqual(expected)
+  })
+
+  it('that is over does not count', async () => {
+    const world = only4()
+    const running = start(world)
+    await world.clock.advance(1)
+    world.trouble(V4, 'ECONNREFUSED')
+    await world.clock.advance(GIVE_UP_MS)
+    expect(running.result).toEqual({ status: 'no-reply', servers: [V4], portClosed: false })
   })
 
   it('is silence if one family may have got through', async () => {
     const world = both()
     const running = start(world)
-    await world.clock.advance(1)
+    await world.clock.advance(GIVE_UP_MS - 1)
     world.trouble(V4, 'ENETUNREACH')
-    await world.clock.advance(GIVE_UP_MS)
+    await world.clock.advance(1)
     expect(running.result).toEqual({ status: 'no-reply', servers: [V6, V4], portClosed: false })
   })
 
@@ -195,6 +204,19 @@ describe('the caller', () => {
     expect(world.sent).toHaveLength(2)
     expect(world.closed).toEqual([V4])
     expect(world.clock.timers).toBe(0)
+  })
+
+  it('can end it at the last moment', async () => {
+    const world = only4()
+    const caller = new AbortController()
+    const running = start(world, {
+      signal: caller.signal,
+      on: ({ type }) => type === 'route' && caller.abort(),
+    })
+    await world.clock.advance(0)
+    expect(running.result).toEqual({ status: 'aborted' })
+    expect(world.sent).toEqual([])
+    expect(world.closed).toEqual([V4])
   })
 
   it('is let go of when the knock has ended', async () => {
@@ -236,10 +258,12 @@ describe('the caller', () => {
     expect(world.sent).toHaveLength(0)
   })
 
-  it('is told of a key that is none', async () => {
-    const world = only4()
-    const target = { host: 'h', port: 1, key: KEY.slice(1) }
-    expect(await knockWith(world, target, {})).toEqual({ status: 'invalid', field: 'key' })
+  it.each([
+    ['key', { host: 'h', port: 1, key: KEY.slice(1) }],
+    ['port', { host: 'h', port: 0, key: KEY }],
+    ['port', { host: 'h', port: 65536, key: KEY }],
+  ])('is told of a %s that is none', async (field, target) => {
+    expect(await knockWith(only4(), target, {})).toEqual({ status: 'invalid', field })
   })
 
   it('hears what happens on the way', async () => {
