@@ -76,6 +76,14 @@ describe('check', () => {
     expect(await s.run(['check'])).toMatchObject({ status: 1, stdout: '' })
   })
 
+  it('waits for nobody if a file is a named pipe', async () => {
+    await run(['mkfifo', '-m', '600', s.userFile('alice')])
+    expect(await run(['timeout', '15', ...command(), 'check'])).toMatchObject({
+      status: 1,
+      stderr: `oneknockd: ${s.userFile('alice')}: is not a regular file\n`,
+    })
+  })
+
   it('says how to begin where there is nothing yet', async () => {
     const file = join(s.folder, 'none.toml')
     expect(await s.run(['check', '--config', file])).toMatchObject({

@@ -74,10 +74,7 @@ describe('a file that holds secrets', () => {
     expect(complaint(join(folder, 'b.toml'))).toMatch(/^unreadable .*: is not a regular file$/)
   })
 
-  it('keeps nobody waiting if it is a named pipe, nor reads a device for ever', () => {
-    const pipe = join(scratch(), 'a.toml')
-    execFileSync('mkfifo', ['-m', '600', pipe])
-    expect(complaint(pipe)).toMatch(/is not a regular file$/)
+  it('is not read for ever if it is a device', () => {
     expect(complaint('/dev/zero')).toMatch(/is not a regular file$/)
   })
 })
