@@ -1,0 +1,80 @@
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface, type Interface } from 'node:readline'
+import type { Namespace } from '../netns/namespace.ts'
+import { until } from '../server/kit.ts'
+
+/** OpenSSH's own daemon and client, with keys made for the test. */
+export class Sshd {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'oneknock-sshd-'))
+  readonly #host: Namespace
+
+  constructor(host: Namespace) {
+    this.#host = host
+  }
+
+  async start(port: number): Promise<void> {
+    const file = (name: string) => join(this.#folder, name)
+    for (const name of ['host', 'user']) {
+      await this.#host.run('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', file(name))
+    }
+    writeFileSync(file('authorized_keys'), readFileSync(file('user.pub')))
+    const settings = [
+      `Port ${port}`,
+      `HostKey ${file('host')}`,
+      `AuthorizedKeysFile ${file('authorized_keys')}`,
+      `PidFile ${file('pid')}`,
+      'PermitRootLogin prohibit-password',
+      'StrictModes no',
+      'UsePAM no',
+    ]
+    writeFileSync(file('sshd_config'), `${settings.join('\n')}\n`)
+    mkdirSync('/run/sshd', { recursive: true })
+    this.#host.spawn(['/usr/sbin/sshd', '-D', '-f', file('sshd_config'), '-E', file('log')])
+    await until(
+      () => this.#host.run('ss', '-Hltn', `sport = :${port}`),
+      listening => listening !== '',
+    )
+  }
+
+  /** Logs in from a host, to a shell that echoes lines. */
+  login(from: Namespace, address: string, port: number): SshSession {
+    const options = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'LogLevel=ERROR']
+    const child = from.spawn([
+      'ssh',
+      ...['-F', 'none', '-T', '-i', join(this.#folder, 'user'), '-p', String(port)],
+      ...options.flatMap(option => ['-o', option]),
+      ...[`root@${address}`, 'exec cat'],
+    ])
+    return new SshSession(child)
+  }
+
+  remove(): void {
+    rmSync(this.#folder, { recursive: true })
+  }
+}
+
+export class SshSession {
+  readonly #child: ChildProcess
+  readonly #lines: Interface
+
+  constructor(child: ChildProcess) {
+    this.#child = child
+    this.#lines = createInterface({ input: child.stdout! })
+  }
+
+  /** Whether a line comes back through the session. */
+  async speaks(line: string): Promise<boolean> {
+    const answer = once(this.#lines, 'line', { signal: AbortSignal.timeout(5000) })
+    this.#child.stdin!.write(`${line}\n`)
+    const [back] = await answer
+    return back === line
+  }
+
+  end(): void {
+    this.#child.kill()
+  }
+}
