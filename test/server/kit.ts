@@ -100,6 +100,7 @@ export interface KitOptions {
   readonly host?: Partial<Host>
   readonly hookLimitMs?: number
   readonly clock?: HandClock
+  readonly hook?: MemoryHook
   /** Lines of an earlier life: what is read back at a start. */
   readonly ledger?: readonly { readonly event: Event; readonly at: number }[]
 }
@@ -117,12 +118,10 @@ export function kit(options: KitOptions = {}) {
   const state = new State(clock, FRESHNESS_MS)
   for (const { event, at } of options.ledger ?? []) state.apply(event, at)
 
-  const hook = new MemoryHook(
-    services.map(({ name }) => name),
-    clock,
-  )
+  const names = services.map(({ name }) => name)
+  const hook = options.hook ?? new MemoryHook(names, clock)
   const lines: { event: Event; at: number }[] = [...(options.ledger ?? [])]
-  const disk = { works: true, gate: Promise.resolve() }
+  const disk = { works: true, refusals: true, gate: Promise.resolve() }
   const faults: Fault[] = []
   const doors = new Doors({
     hooksOf: () => [hook],
@@ -137,10 +136,12 @@ export function kit(options: KitOptions = {}) {
     state,
     directory: () => directory,
     host: { isOwn: () => false, listensOnLoopback: false, ...options.host },
-    record: async event => {
+    record: async (event, { refusal = false } = {}) => {
+      const at = clock.now()
       await disk.gate
-      if (disk.works) lines.push({ event, at: clock.now() })
-      return disk.works
+      const durable = disk.works && (disk.refusals || !refusal)
+      if (durable) lines.push({ event, at })
+      return durable
     },
     doors,
     counters,
@@ -230,3 +231,15 @@ export async function until<T>(
     await new Promise(resolve => setTimeout(resolve, 5))
   }
 }
+
+/** Something that tests hold shut for a while: a disk, a hook. */
+export function barrier() {
+  let open = () => {}
+  const wait = new Promise<void>(resolve => {
+    open = resolve
+  })
+  return { wait, open }
+}
+
+/** Lets everything go on that waits for nothing but its turn. */
+export const turns = () => new Promise<void>(resolve => setImmediate(resolve))
