@@ -171,6 +171,10 @@ describe('an error names the line, the key, what was found and what would be rig
       'lifetime = "1h"\nmax_lifetime = "5m"',
       'max_lifetime: less than lifetime, which everybody gets who asks for nothing; make it at least that',
     ],
+    [
+      'max_prefix.toString = 1',
+      'max_prefix.toString: no such key; those known here are ipv4, ipv6',
+    ],
     ['max_prefix = { ipv4 = 8 }', 'max_prefix.ipv4: found 8; write a prefix length from 16 to 32'],
     [
       'max_prefix = { ipv6 = 64.5 }',
