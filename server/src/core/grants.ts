@@ -70,9 +70,8 @@ export class Grants {
   /** Takes in a new grant, or a known one that has changed. Its time never grows by being put anew. */
   put(grant: Grant): void {
     const left = this.#clock.monotonic() + grant.until - this.#clock.now()
-    const before = this.#held.get(grant.id)
-    const deadline = before?.grant.until === grant.until ? Math.min(before.deadline, left) : left
-    this.#held.set(grant.id, { grant, deadline })
+    const before = this.#held.get(grant.id)?.deadline ?? Number.POSITIVE_INFINITY
+    this.#held.set(grant.id, { grant, deadline: Math.min(before, left) })
     this.#ending.delete(grant.id)
   }
 

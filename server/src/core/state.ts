@@ -83,7 +83,8 @@ export class State {
 
   /**
    * What the wall clock says now. A clock that was set back, while the daemon ran or between two
-   * lives of it, takes the grants' ends back with it: it must not make them longer.
+   * lives of it, takes the grants' ends back with it. How long it had run since the last event nobody
+   * can tell after a restart: a grant gets its time anew at most, never the hours that the clock lost.
    */
   keepTime(nowMs: number): void {
     const back = this.#at - nowMs

@@ -1,0 +1,252 @@
+import { describe, expect, it } from 'vitest'
+import type { Opening } from '../../server/src/core/openings.ts'
+import { HookError } from '../../server/src/hooks/hook.ts'
+import { MemoryHook } from '../../server/src/hooks/memory.ts'
+import {
+  addr,
+  barrier,
+  device,
+  HandClock,
+  type Kit,
+  kit,
+  NOON,
+  service,
+  turns,
+  until,
+  user,
+} from './kit.ts'
+
+/** Remembers nothing over a restart, as a command that was run: only the ledger can tell what is open. */
+class ForgetfulHook extends MemoryHook {
+  readonly calls: string[] = []
+
+  override async open(opening: Opening): Promise<void> {
+    await super.open(opening)
+    this.calls.push(`open ${opening.service} ${opening.network.address}`)
+  }
+
+  override async close(opening: Opening): Promise<void> {
+    await super.close(opening)
+    this.calls.push(`close ${opening.service} ${opening.network.address}`)
+  }
+
+  async cut({ service, network }: Opening): Promise<void> {
+    this.calls.push(`cut ${service} ${network.address}`)
+  }
+
+  override async list(): Promise<readonly Opening[]> {
+    return []
+  }
+}
+
+const services = [service('ssh', { factor: 'none' }), service('wiki', { factor: 'none' })]
+const forgetful = (clock = new HandClock()) => new ForgetfulHook(['ssh', 'wiki'], clock)
+
+/** The daemon dies, and another one starts from what is on record. */
+async function restart(before: Kit, options: Parameters<typeof kit>[0] = {}) {
+  const hook = forgetful(before.clock)
+  const after = kit({ services, clock: before.clock, ledger: before.lines, hook, ...options })
+  await after.gatekeeper.resume([after.hook])
+  return { ...after, hook }
+}
+
+const whys = (k: Kit) =>
+  k.lines.flatMap(({ event }) => (event.event === 'ended' ? [`${event.grant} ${event.why}`] : []))
+
+describe('a start', () => {
+  it('closes what ran out while nobody was there, and opens what has time left', async () => {
+    const k = kit({ services })
+    await k.send(k.packet({ services: ['ssh'], lifetime: 30 }))
+    await k.send(k.packet({ services: ['wiki'], lifetime: 3600 }))
+    k.clock.pass(60_000)
+    const later = await restart(k)
+    expect(later.hook.calls.sort()).toEqual(['close ssh 203.0.113.7', 'open wiki 203.0.113.7'])
+    await until(
+      () => whys(later),
+      ended => ended.length === 1,
+    )
+  })
+
+  it('does not bring back what an administrator ended, though the hooks had not closed yet', async () => {
+    const k = kit({ services, hook: forgetful() })
+    await k.send(k.packet())
+    k.hook.before = () => new Promise(() => {})
+    void k.gatekeeper.end(k.state.grants.list()[0]!.id, 'administrator')
+    await turns()
+    const later = await restart(k)
+    expect(later.hook.calls).toEqual(['close ssh 203.0.113.7', 'cut ssh 203.0.113.7'])
+    expect(later.state.grants.list()).toEqual([])
+  })
+
+  it.each([
+    ['removed', []],
+    ['locked', [user('alice', 1, { locked: true })]],
+    ['without that device', [user('alice', 1, { devices: [device('alice', 'phone', 101)] })]],
+    ['without that service', [user('alice', 1, { services: ['wiki'] })]],
+  ])('cuts the connections of whoever was %s meanwhile', async (_, users) => {
+    const k = kit({ services })
+    await k.send(k.packet())
+    const later = await restart(k, { users })
+    expect(later.hook.calls).toEqual(['close ssh 203.0.113.7', 'cut ssh 203.0.113.7'])
+    await until(
+      () => whys(later),
+      ended => ended.length === 1,
+    )
+    expect(whys(later)[0]).toMatch(/removed/)
+  })
+
+  it('leaves a grant what of it is still allowed', async () => {
+    const k = kit({ services })
+    await k.send(k.packet({ services: ['ssh', 'wiki'] }))
+    const later = await restart(k, { users: [user('alice', 1, { services: ['wiki'] })] })
+    expect(later.hook.calls).toEqual([
+      'open wiki 203.0.113.7',
+      'close ssh 203.0.113.7',
+      'cut ssh 203.0.113.7',
+    ])
+    expect(later.state.grants.list()).toMatchObject([{ services: ['wiki'] }])
+    await until(
+      () => whys(later),
+      ended => ended.length === 1,
+    )
+    const again = await restart(later, { users: [user('alice', 1, { services: ['wiki'] })] })
+    expect(again.hook.calls).toEqual(['open wiki 203.0.113.7'])
+  })
+
+  it('says why a grant ended whose closing a crash interrupted', async () => {
+    const k = kit({ services })
+    await k.send(k.packet())
+    k.clock.pass(1)
+    k.hook.before = event => (event === 'close' ? new Promise(() => {}) : undefined)
+    void k.send(k.packet({ verb: 'close' }))
+    await turns()
+    const later = await restart(k)
+    expect(later.hook.calls).toEqual(['close ssh 203.0.113.7'])
+    await until(
+      () => whys(later),
+      ended => ended.length === 1,
+    )
+    expect(whys(later)[0]).toMatch(/closed/)
+  })
+
+  it('is not kept waiting by a door that cannot be closed', async () => {
+    const k = kit({ services })
+    await k.send(k.packet())
+    k.clock.pass(60_000)
+    const hook = forgetful(k.clock)
+    hook.before = () => {
+      throw new HookError('memory', 'failed', 'told to fail')
+    }
+    const later = await restart(k, { hook })
+    expect(whys(later)).toEqual([])
+    hook.before = () => {}
+    await until(
+      () => whys(later),
+      ended => ended.length === 1,
+    )
+  })
+
+  it('refuses nothing that came in between: a knock in flight at a crash may come again', async () => {
+    const k = kit({ services })
+    const disk = barrier()
+    k.disk.gate = disk.wait
+    const sent = k.packet()
+    void k.send(sent)
+    const later = await restart(k)
+    expect(await later.send(sent)).toMatchObject({ status: 'opened' })
+    expect(await later.send(sent)).toBe('silence')
+  })
+})
+
+describe('a clock that was set back', () => {
+  const HOUR = 3600_000
+
+  it('between two lives makes no grant longer', async () => {
+    const k = kit({ services })
+    await k.send(k.packet({ lifetime: 600 }))
+    k.clock.wall -= HOUR
+    const later = await restart(k)
+    expect(later.state.grants.list()[0]!.until).toBe(NOON - HOUR + 600_000)
+    expect(later.hook.calls).toEqual(['open ssh 203.0.113.7'])
+  })
+
+  it('while the daemon ran makes no grant longer after the next start', async () => {
+    const k = kit({ services })
+    await k.send(k.packet({ lifetime: 600 }))
+    k.clock.wall -= HOUR
+    while (k.keyring.hints.prepare(k.clock.now(), 1000));
+    await k.send(k.packet({ services: ['wiki'] }, device('alice', 'phone', 101)))
+    k.clock.pass(599_000)
+    const later = await restart(k)
+    expect(later.state.grants.list()).toMatchObject([{ services: ['ssh'] }])
+    k.clock.pass(1000)
+    later.gatekeeper.endExpired()
+    expect(later.state.grants.list()).toEqual([])
+  })
+
+  it('does not move the end that the daemon knows by its other clock', async () => {
+    const k = kit({ services })
+    await k.send(k.packet({ lifetime: 600 }))
+    k.clock.pass(300_000)
+    k.clock.wall -= HOUR
+    while (k.keyring.hints.prepare(k.clock.now(), 1000));
+    await k.send(k.packet({ services: ['wiki'] }, device('alice', 'phone', 101)))
+    k.clock.pass(299_999)
+    k.gatekeeper.endExpired()
+    expect(k.state.grants.list()).toMatchObject([{ services: ['ssh'] }])
+    k.clock.pass(1)
+    k.gatekeeper.endExpired()
+    expect(k.state.grants.list()).toEqual([])
+  })
+
+  it('is noticed by the next line: until then a grant gets at most its time anew', async () => {
+    const k = kit({ services })
+    await k.send(k.packet({ lifetime: 600 }))
+    k.clock.pass(300_000)
+    k.clock.wall -= HOUR
+    const later = await restart(k)
+    expect(later.state.grants.list()[0]!.until).toBeLessThanOrEqual(k.clock.now() + 600_000)
+  })
+
+  it('by seconds, as a clock that is being disciplined is, changes nothing', async () => {
+    const k = kit({ services })
+    await k.send(k.packet({ lifetime: 600 }))
+    k.clock.wall -= 5000
+    const later = await restart(k)
+    expect(later.state.grants.list()[0]!.until).toBe(NOON + 600_000)
+  })
+
+  it('to before there were computers reopens nothing', async () => {
+    const k = kit()
+    const sent = k.packet({ factor: k.code() })
+    await k.send(sent, '203.0.113.7')
+    k.clock.wall = 0
+    const later = await restart(k)
+    expect(await later.send(sent)).toBe('silence')
+    const old = later.packet({ factor: later.code() })
+    expect(await later.send(old)).not.toMatchObject({ status: 'opened' })
+    expect(later.state.grants.list()[0]!.until).toBeLessThanOrEqual(30_000)
+  })
+})
+
+describe('the same after a start', () => {
+  it('are the addresses of both families, with what joined', async () => {
+    const k = kit({ services })
+    const knockId = '00000000000000f1'
+    await k.send(k.packet({ address: addr('2001:db8::7'), knockId }), '2001:db8::7')
+    await k.send(k.packet({ address: addr('0.0.0.0'), knockId }))
+    const later = await restart(k)
+    expect(later.hook.calls).toEqual(['open ssh 2001:db8::7', 'open ssh 203.0.113.7'])
+  })
+
+  it('are grants that were folded into one', async () => {
+    const k = kit({ services })
+    await k.send(k.packet())
+    k.clock.pass(1000)
+    await k.send(k.packet())
+    await turns()
+    const later = await restart(k)
+    expect(later.state.checkpoint()).toEqual(k.state.checkpoint())
+    expect(later.state.grants.list()).toHaveLength(1)
+  })
+})
