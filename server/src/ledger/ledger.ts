@@ -52,7 +52,7 @@ export interface Ledger<E> {
 
 /** What starting reads at most, besides the checkpoint: some 40,000 knocks, a quarter of a second. */
 export const MAX_FILE_BYTES = 16 * 1024 * 1024
-/** Two million knocks: years at a door that people use, and weeks under one knock a second. */
+/** Two million knocks: years at a door that people use, three weeks under one knock a second. */
 export const SPACE_BYTES = 1024 * 1024 * 1024
 
 /**

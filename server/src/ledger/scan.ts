@@ -47,7 +47,7 @@ export function* scanFile(bytes: Buffer): Generator<Group, Ending> {
     good = { end: offset, line: number }
     lines = []
   }
-  // A group that was cut short never goes on behind a whole line without a newline between.
+  // Behind a whole line a group that was cut short goes on with a newline, or a block that was lost.
   for (const { index, 0: tail } of bytes.toString('latin1', offset).matchAll(TAIL_GOES_ON)) {
     const end = offset + index + tail.length
     if (parse(end).ok) return { kind: 'damaged', line: number, wrong: 'form' }
@@ -57,7 +57,7 @@ export function* scanFile(bytes: Buffer): Generator<Group, Ending> {
 }
 
 const NEWLINE = 0x0a
-const TAIL_GOES_ON = /,"hash":"[0-9a-f]{64}"}(?=.)/gs
+const TAIL_GOES_ON = /,"hash":"[0-9a-f]{64}"}(?=[^\0])/g
 
 /**
  * A power cut can keep the end of a group and lose blocks from its middle, which then read as
