@@ -8,17 +8,21 @@ import type { GuardEvent } from '../../server/src/hooks/nftables/events.ts'
 import type { Namespace } from './namespace.ts'
 import { Remote } from './rpc.ts'
 
-/** nobody and nogroup, and nothing but the right to manage the network. */
-const UNPRIVILEGED = [
-  'setpriv',
-  ...['--reuid=65534', '--regid=65534', '--clear-groups', '--no-new-privs'],
-  ...['--inh-caps=-all,+net_admin', '--ambient-caps=-all,+net_admin'],
-  ...['--bounding-set=-all,+net_admin', '--'],
-]
+/** As nobody, with nothing but the right to manage the network, or without that too. */
+const unprivileged = (capable: boolean): string[] => {
+  const rights = capable ? '-all,+net_admin' : '-all'
+  return [
+    'setpriv',
+    ...['--reuid=65534', '--regid=65534', '--clear-groups', '--no-new-privs'],
+    ...[`--inh-caps=${rights}`, `--ambient-caps=${rights}`, `--bounding-set=${rights}`, '--'],
+  ]
+}
 
 export interface GuardOptions extends Partial<HookConfig> {
   /** Put before the PATH, to have another `nft` found. */
   readonly path?: string
+  /** Whether it has CAP_NET_ADMIN, as the daemon needs it; it has, unless told otherwise. */
+  readonly capable?: boolean
 }
 
 /** The nftables hook as its own process in a namespace: as the daemon runs it, and as it can be killed. */
@@ -30,9 +34,9 @@ export class Guard implements LivingHook, CuttingHook {
   readonly #settings: HookConfig
 
   constructor(namespace: Namespace, program: string, options: GuardOptions) {
-    const { path, services = [], allow = [], spaPorts = [] } = options
+    const { path, capable = true, services = [], allow = [], spaPorts = [] } = options
     this.#settings = { services: [...services], allow, spaPorts }
-    this.#process = namespace.spawn([...UNPRIVILEGED, process.execPath, program], {
+    this.#process = namespace.spawn([...unprivileged(capable), process.execPath, program], {
       env: { ...process.env, PATH: [path, process.env.PATH].filter(Boolean).join(':') },
     })
     this.#remote = new Remote(this.#process, event => this.events.push(event as GuardEvent))
@@ -61,6 +65,15 @@ export class Guard implements LivingHook, CuttingHook {
   async kill(): Promise<void> {
     this.#process.kill('SIGKILL')
     await this.#ended()
+  }
+
+  /** Holds the process, so that it sees nothing of what happens until it may go on. */
+  pause(): void {
+    this.#process.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#process.kill('SIGCONT')
   }
 
   open(opening: Opening): Promise<void> {

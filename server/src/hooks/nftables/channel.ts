@@ -81,11 +81,15 @@ export class Channel {
   }
 
   async #send(line: string): Promise<Answer> {
-    const limit = LINE_LIMIT + line.length / CHARACTERS_PER_MS
-    const child = this.#keptChild()
-    const answer = child ? await child.ask(line, limit) : undefined
-    if (answer && answer.kind !== 'gone') return answer
-    return runOnce(this.#options.program, line, limit)
+    const limit = LINE_LIMIT + Math.ceil(line.length / CHARACTERS_PER_MS)
+    try {
+      const answer = await this.#keptChild()?.ask(line, limit)
+      if (answer && answer.kind !== 'gone') return answer
+      return await runOnce(this.#options.program, line, limit)
+    } catch (error) {
+      // No memory for a process, say: Node throws for some reasons and tells of others.
+      return { kind: 'gone', message: error instanceof Error ? error.message : String(error) }
+    }
   }
 
   #keptChild(): InteractiveNft | undefined {

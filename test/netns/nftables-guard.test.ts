@@ -1,0 +1,238 @@
+import { expect, it, vi } from 'vitest'
+import { opening, serviceOn, tcp, udp, useLab } from './fixture.ts'
+import type { Guard } from './guard.ts'
+import { describeWithNamespaces } from './lab.ts'
+
+const PATIENCE = { timeout: 10_000, interval: 20 }
+
+const ssh = serviceOn('ssh', [tcp(22)])
+const game = serviceOn('game', [udp(5000)])
+
+const FOREIGN = `
+  table inet other {
+    comment "somebody else's"
+    set friends { type ipv4_addr; flags interval; elements = { 192.0.2.0/24, 198.51.100.7 }; }
+    chain input {
+      type filter hook input priority filter; policy accept;
+      ip saddr @friends counter drop
+      tcp dport { 22, 443 } accept
+    }
+  }
+  table ip oneknock {
+    chain x {
+    }
+  }
+  table ip nat {
+    chain prerouting {
+      type nat hook prerouting priority dstnat;
+      tcp dport 1 redirect
+    }
+  }`
+
+describeWithNamespaces('nftables: the table itself', () => {
+  const fixture = useLab()
+
+  const restored = (guard: Guard) =>
+    vi.waitFor(() => expect(guard.kinds()).toContain('guard-restored'), PATIENCE)
+
+  const foreignRules = async () =>
+    (await fixture.lab.server.run('nft', 'list', 'ruleset')).replace(
+      /table inet oneknock \{[\s\S]*?\n\}\n/,
+      '',
+    )
+
+  it.each([
+    ['flush ruleset', 'in'],
+    ['delete table inet oneknock', 'in'],
+    ['flush table inet oneknock', 'in'],
+    ['flush chain inet oneknock guard', 'in'],
+    ['insert rule inet oneknock judge accept', 'in'],
+    ['flush chain inet oneknock host4', 'out'],
+  ])('is put back after "%s", with who was in and nobody else', async (damage, strangerIs) => {
+    const { client, stranger, server } = fixture.lab
+    await Promise.all([server.listen('tcp', 22), server.listen('udp', 5000)])
+    const guard = fixture.guard({ services: [ssh, game] })
+    await guard.start()
+    await guard.open(opening('ssh', client.v4))
+    await guard.open(opening('ssh', client.v6))
+    await guard.open(opening('game', client.v4))
+    const granted = await client.connect('tcp', server.v4, 22)
+    const ended = await client.connect('tcp', server.v6, 22)
+    const datagrams = await client.connect('udp', server.v4, 5000)
+    await guard.close(opening('ssh', client.v6))
+    await guard.close(opening('game', client.v4))
+    await beat(guard)
+
+    guard.pause()
+    await server.nft(damage)
+    const slipped = strangerIs === 'in' && (await stranger.connect('tcp', server.v4, 22))
+    guard.resume()
+    await restored(guard)
+
+    for (const session of [granted, ended, datagrams]) expect(await session.speaks()).toBe(true)
+    if (slipped) expect(await slipped.isSilent()).toBe(true)
+    expect(await client.probe('tcp', server.v4, 22)).toBe('open')
+    expect(await client.probe('tcp', server.v6, 22)).toBe('silent')
+    expect(await stranger.probe('tcp', server.v4, 22)).toBe('silent')
+    expect(await guard.list()).toHaveLength(1)
+    expect(guard.kinds()).toEqual(['guard-up', 'guard-lost', 'guard-restored'])
+  })
+
+  it('is put back by a knock that finds it gone', async () => {
+    const { client, stranger, server } = fixture.lab
+    await server.listen('tcp', 22)
+    const guard = fixture.guard({ services: [ssh] })
+    await guard.start()
+    await server.nft('flush ruleset')
+    await guard.open(opening('ssh', client.v4))
+    expect(guard.kinds()).toEqual(['guard-up', 'guard-lost', 'guard-restored'])
+    expect(await client.probe('tcp', server.v4, 22)).toBe('open')
+    expect(await stranger.probe('tcp', server.v4, 22)).toBe('silent')
+  })
+
+  it('is the only one that is touched', async () => {
+    const { client, server } = fixture.lab
+    await server.nft(FOREIGN)
+    const before = await foreignRules()
+    const guard = fixture.guard({ services: [ssh, game], spaPorts: [62201] })
+    await guard.start()
+    await guard.open(opening('ssh', client.v4))
+    await guard.configure({ services: [ssh] })
+    await guard.cut(opening('ssh', client.v4))
+    await server.nft('delete table inet oneknock')
+    await restored(guard)
+    await guard.close(opening('ssh', client.v4))
+    await guard.stop()
+    expect(before).toContain('friends')
+    expect(await foreignRules()).toBe(before)
+    expect(await server.run('nft', 'list', 'tables')).toContain('table inet oneknock')
+  })
+
+  it('is taken over from a daemon that was killed', async () => {
+    const { client, stranger, server } = fixture.lab
+    await Promise.all([server.listen('tcp', 22), server.listen('udp', 5000)])
+    const wide = serviceOn('wide', [tcp(22), tcp(23)])
+    const services = [ssh, game, wide]
+    const first = fixture.guard({ services })
+    await first.start()
+    const doors = [
+      opening('ssh', client.v4),
+      opening('ssh', 'fd77:0:0:c::/64', 50_000),
+      opening('game', client.v4, 40_000),
+      opening('wide', '198.51.100.7', 30_000),
+    ]
+    for (const door of [...doors, opening('ssh', client.v6)]) await first.open(door)
+    const ended = await client.connect('tcp', server.v6, 22)
+    await first.close(opening('ssh', client.v6))
+    await first.kill()
+    // Somebody was let in by hand, and for ever.
+    const eternal = `add element inet oneknock host_open4_32 { ${stranger.v4} . tcp . 22 }`
+    await server.nft(eternal)
+    expect(await stranger.probe('tcp', server.v4, 22)).toBe('open')
+
+    const second = fixture.guard({ services })
+    await second.start()
+    expect(second.events).toMatchObject([{ kind: 'guard-up', adopted: true }])
+    const listed = await second.list()
+    // What is open for 198.51.100.7 is what `ssh` would open, and more: without a ledger both are meant.
+    expect(listed.map(({ service }) => service).sort()).toEqual([
+      'game',
+      'ssh',
+      'ssh',
+      'ssh',
+      'wide',
+    ])
+    for (const door of doors) {
+      const found = listed.find(
+        ({ service, network }) =>
+          service === door.service && network.address === door.network.address,
+      )
+      expect(Math.abs(found!.until - door.until)).toBeLessThan(200)
+    }
+    expect(await ended.speaks()).toBe(true)
+    expect(await client.probe('tcp', server.v4, 22)).toBe('open')
+    expect(await client.probe('udp', server.v4, 5000)).toBe('open')
+    expect(await stranger.probe('tcp', server.v4, 22)).toBe('silent')
+  })
+
+  it('opens nothing new when it is taken over with services that share a port', async () => {
+    const { client, server } = fixture.lab
+    await Promise.all([server.listen('tcp', 22), server.listen('tcp', 23)])
+    const first = fixture.guard({ services: [ssh] })
+    await first.start()
+    await first.open(opening('ssh', client.v4))
+    await first.kill()
+    const second = fixture.guard({ services: [ssh, serviceOn('all', [tcp(22), tcp(23)])] })
+    await second.start()
+    expect((await second.list()).map(({ service }) => service)).toEqual(['ssh'])
+    expect(await client.probe('tcp', server.v4, 23)).toBe('silent')
+    expect(await client.probe('tcp', server.v4, 22)).toBe('open')
+  })
+
+  it.each(['start', 'configure'] as const)(
+    'lets who talks to a newly guarded port go on: %s',
+    async how => {
+      const { client, server } = fixture.lab
+      await Promise.all([22, 23].map(port => server.listen('tcp', port)))
+      const first = fixture.guard({ services: [ssh] })
+      await first.start()
+      await first.open(opening('ssh', client.v4))
+      const old = await client.connect('tcp', server.v4, 22)
+      const other = await client.connect('tcp', server.v4, 23)
+      await first.close(opening('ssh', client.v4))
+      const services = [ssh, serviceOn('telnet', [tcp(23)])]
+      if (how === 'configure') {
+        await first.configure({ services })
+      } else {
+        await first.kill()
+        await fixture.guard({ services }).start()
+      }
+      expect(await client.probe('tcp', server.v4, 23)).toBe('silent')
+      expect(await other.speaks()).toBe(true)
+      expect(await old.speaks()).toBe(true)
+    },
+  )
+
+  it('takes up another configuration, whole or not at all', async () => {
+    const { client, server } = fixture.lab
+    await Promise.all([22, 23].map(port => server.listen('tcp', port)))
+    const telnet = serviceOn('telnet', [tcp(23)])
+    const guard = fixture.guard({ services: [ssh, telnet] })
+    await guard.start()
+    await guard.open(opening('ssh', client.v4))
+    await guard.open(opening('telnet', client.v4))
+
+    const impossible = serviceOn('impossible', [tcp(70_000)])
+    await expect(guard.configure({ services: [impossible] })).rejects.toMatchObject({
+      code: 'failed',
+    })
+    expect(await guard.list()).toHaveLength(2)
+    expect(await client.probe('tcp', server.v4, 23)).toBe('open')
+
+    await guard.configure({ services: [ssh, serviceOn('telnet', [tcp(23), tcp(24)])] })
+    expect((await guard.list()).map(({ service }) => service)).toEqual(['ssh'])
+    expect(await client.probe('tcp', server.v4, 22)).toBe('open')
+    expect(await client.probe('tcp', server.v4, 23)).toBe('silent')
+    await guard.close(opening('telnet', client.v4))
+    expect(guard.kinds()).toEqual(['guard-up'])
+  })
+
+  it('lets nothing slip while it takes the place of another', async () => {
+    const { stranger, server } = fixture.lab
+    await server.listen('udp', 5000)
+    const guard = fixture.guard({ services: [game] })
+    await guard.start()
+    const flood = Array.from({ length: 20_000 }, () => 10)
+    let flooding = true
+    const answers = stranger.spray(server.v4, 5000, flood, 1).finally(() => {
+      flooding = false
+    })
+    let swaps = 0
+    for (; flooding; swaps++) await guard.configure({ services: swaps % 2 ? [game] : [game, ssh] })
+    expect(await answers).toBe(0)
+    expect(swaps).toBeGreaterThan(3)
+  })
+})
+
+/** A cut of nobody ends with a look at the table: what lives is known from then on. */
+const beat = (guard: Guard): Promise<void> => guard.cut(opening('ssh', '192.0.2.1'))
