@@ -20,7 +20,7 @@ export interface Run {
 
 /** A person's home: a configuration folder of their own, gone at the end. */
 export class Home {
-  readonly path = mkdtempSync(join(tmpdir(), 'okc-home-'))
+  readonly path = mkdtempSync(join(tmpdir(), 'oneknock-client-'))
   readonly folder = join(this.path, 'oneknock')
   readonly env: NodeJS.ProcessEnv = { PATH: process.env.PATH, XDG_CONFIG_HOME: this.path }
 
