@@ -3,6 +3,7 @@ import { networkInterfaces } from 'node:os'
 import {
   ADDRESS_BYTES,
   type Address,
+  contains,
   fromHex,
   parseAddress,
   readAddress,
@@ -24,7 +25,7 @@ export function ownAddresses(): Address[] {
 
 /** What policy asks of the machine: its own addresses and gateways, read anew every other second. */
 export function systemHost(listen: () => readonly Endpoint[], clock: Clock): Host {
-  let own = new Set<Address>()
+  let own: readonly Address[] = []
   let readAt = Number.NEGATIVE_INFINITY
   return {
     get listensOnLoopback() {
@@ -32,12 +33,12 @@ export function systemHost(listen: () => readonly Endpoint[], clock: Clock): Hos
         ['loopback', 'unspecified'].includes(scopeOf(parseAddress(host)!)),
       )
     },
-    isOwn(address) {
+    isOwn(network) {
       if (clock.monotonic() - readAt > FRESH_MS) {
-        own = new Set([...ownAddresses(), ...gateways()])
+        own = [...ownAddresses(), ...gateways()]
         readAt = clock.monotonic()
       }
-      return own.has(address)
+      return own.some(address => contains(network, address))
     },
   }
 }

@@ -16,8 +16,8 @@ import type { Grant } from './grants.ts'
 
 /** What policy must know of the machine. */
 export interface Host {
-  /** One of the host's own addresses, or its gateways'. */
-  isOwn(address: Address): boolean
+  /** Whether one of the host's own addresses, or of its gateways', is in there. */
+  isOwn(network: Network): boolean
   /** Whether knocks are listened for on loopback, so that loopback may be admitted. */
   readonly listensOnLoopback: boolean
 }
@@ -112,25 +112,26 @@ function networkAsked(
   const network = maskNetwork(address, knock.prefix)
   const foreign = explicit && family === familyOf(source) && !contains(network, source)
   if (foreign && !user.otherAddress) return denial('address')
-  if (!mayBeAdmitted(address, host)) return denial('address')
+  if (!mayBeAdmitted(address, source, host)) return denial('address')
   for (const service of services) {
     const shortest = family === 4 ? service.maxPrefix.ipv4 : service.maxPrefix.ipv6
     const refused =
       network.prefix < shortest ||
       (service.requireAddress && !explicit) ||
-      (!service.behindProxy && host.isOwn(address) && scopeOf(address) !== 'loopback')
+      (!service.behindProxy && scopeOf(address) !== 'loopback' && host.isOwn(network))
     if (refused) return denial('address', service.name)
   }
   return network
 }
 
-function mayBeAdmitted(address: Address, host: Host): boolean {
+function mayBeAdmitted(address: Address, source: Address, host: Host): boolean {
   switch (scopeOf(address)) {
     case 'global':
     case 'private':
       return true
     case 'loopback':
-      return host.listensOnLoopback
+      // Whoever comes from elsewhere has nothing to do there, and behind a proxy everybody would.
+      return host.listensOnLoopback && scopeOf(source) === 'loopback'
     case 'unspecified':
     case 'multicast':
     case 'link-local':
