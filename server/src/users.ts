@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { fail, isName, NAME_RULE, ok, type Result } from '@oneknock/shared'
 import type { ConfigError, Problem } from './config/error.ts'
 import { checkPrivateFolder, readTrusted, type TrustedFile } from './config/files.ts'
@@ -10,6 +11,9 @@ import { readUser } from './users/user.ts'
 
 /** Some three hundred devices: no person has as many. */
 export const USER_FILE: TrustedFile = { secrecy: 'private', most: 65_536 }
+
+/** Some milliseconds of reading: a daemon that reloads answers knocks in between. */
+const FILES_AT_ONCE = 64
 
 const SUFFIX = '.toml'
 
@@ -28,7 +32,8 @@ export async function loadDirectory(
   const users = new Map<string, User>()
   const deviceOfKey = new Map<string, string>()
   const failures: Failure[] = []
-  for (const name of listed.value) {
+  for (const [index, name] of listed.value.entries()) {
+    if (index % FILES_AT_ONCE === 0) await setImmediate()
     const read = readFile(userFile(config.usersFolder, name), name, config.services)
     if (!read.ok) failures.push(read.error)
     else {

@@ -10,6 +10,6 @@ export async function notifyDaemon({ state }: Config): Promise<void> {
     else remark('The running daemon has taken it up.')
   } catch (error) {
     const reason = error instanceof Error ? error.message : error
-    remark(`The running daemon has NOT taken it up (${reason}): restart it.`)
+    remark(`The running daemon has NOT taken it up: ${reason}`)
   }
 }

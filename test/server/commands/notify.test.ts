@@ -43,7 +43,7 @@ it('a daemon that does not take it up is not passed over', async () => {
     expect(await s.run(['user', 'add', 'alice', '-s', 'web', '--json'])).toMatchObject({
       status: 0,
       stdout: expect.stringContaining('"user":"alice"'),
-      stderr: 'The running daemon has NOT taken it up (the configuration is wrong): restart it.\n',
+      stderr: 'The running daemon has NOT taken it up: the configuration is wrong\n',
     })
   } finally {
     await control.close()

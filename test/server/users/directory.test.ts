@@ -71,6 +71,20 @@ describe('the users folder', () => {
     ])
   })
 
+  it('is read in slices, so that a daemon that reloads does other things meanwhile', async () => {
+    for (let i = 0; i < 200; i++) add(`user${i}`, 'services = []')
+    let slices = 0
+    let reading = true
+    const count = (): void => {
+      slices++
+      if (reading) setImmediate(count)
+    }
+    setImmediate(count)
+    expect(await loadDirectory(config)).toMatchObject({ ok: true })
+    reading = false
+    expect(slices).toBeGreaterThanOrEqual(3)
+  })
+
   it('is closed to others', async () => {
     chmodSync(folder, 0o755)
     expect(await complaints()).toEqual([
