@@ -80,7 +80,7 @@ user
     'after',
     examples(
       'oneknockd user add alice --services ssh,wiki',
-      'oneknockd user add build --services deploy --device runner-1 --json > secret.json',
+      'oneknockd user add build --services deploy --device runner-1 --json',
     ),
   )
   .action(
