@@ -102,6 +102,7 @@ interface ConnectOptions {
   readonly address: string
   readonly port: number
   readonly localPort?: number
+  readonly first?: string
   readonly limitMs: number
 }
 
@@ -173,7 +174,7 @@ async function connectTcp(
 async function connectUdp(
   options: ConnectOptions,
 ): Promise<Talk | 'silent' | 'refused' | 'unreachable'> {
-  const { address, port, localPort, limitMs } = options
+  const { address, port, localPort, first = 'anybody there?', limitMs } = options
   const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
   let error: ReturnType<typeof refusal> | undefined
   const talk: Talk = {
@@ -196,7 +197,7 @@ async function connectUdp(
   }
   socket.connect(port, address)
   await once(socket, 'connect')
-  talk.send('anybody there?')
+  talk.send(first)
   if (await within(limitMs, () => talk.heard !== '' || error !== undefined)) {
     if (!error) return talk
   }

@@ -9,6 +9,8 @@ export type Answer = 'open' | 'silent' | 'refused' | 'unreachable'
 
 export interface ConnectOptions {
   readonly localPort?: number
+  /** What a UDP flow begins with. */
+  readonly first?: string
   readonly limitMs?: number
 }
 
@@ -65,8 +67,13 @@ export class Host extends Namespace {
   }
 
   /** How a port answers to a new connection from here. */
-  async probe(protocol: Protocol, to: string, port: number, limitMs = SILENCE): Promise<Answer> {
-    const result = await this.#connect(protocol, to, port, { limitMs })
+  async probe(
+    protocol: Protocol,
+    to: string,
+    port: number,
+    options: ConnectOptions = {},
+  ): Promise<Answer> {
+    const result = await this.#connect(protocol, to, port, { limitMs: SILENCE, ...options })
     if (typeof result === 'string') return result
     await this.#agent.call('end', result)
     return 'open'
