@@ -78,6 +78,22 @@ describeWithNamespaces('nftables: the table itself', () => {
     expect(guard.kinds()).toEqual(['guard-up', 'guard-lost', 'guard-restored'])
   })
 
+  it('is put back at once when it is taken away, without waiting for a heartbeat', async () => {
+    const { server } = fixture.lab
+    const guard = fixture.guard({ services: [ssh] })
+    await guard.start()
+    const started = performance.now()
+    const times = 5
+    for (let n = 1; n <= times; n++) {
+      await server.nft('flush ruleset')
+      await vi.waitFor(() => {
+        expect(guard.kinds().filter(kind => kind === 'guard-restored')).toHaveLength(n)
+      }, PATIENCE)
+    }
+    // By heartbeats, of which one comes a second after the other, this takes four seconds at least.
+    expect(performance.now() - started).toBeLessThan((times - 1) * 1_000)
+  })
+
   it('is put back by a knock that finds it gone', async () => {
     const { client, stranger, server } = fixture.lab
     await server.listen('tcp', 22)

@@ -41,6 +41,7 @@ export class GuardTable {
   #turn: Promise<unknown> = Promise.resolve()
   #nextCheck: Promise<boolean> | undefined
   #timer: NodeJS.Timeout | undefined
+  #stopped = false
   #complaint = ''
 
   constructor(options: TableOptions) {
@@ -54,12 +55,13 @@ export class GuardTable {
    */
   start(): Promise<void> {
     return this.#inTurn(async () => {
-      const { held, clock, report } = this.#options
+      const { held, clock, nft, report } = this.#options
       const before = await this.#read()
       const now = clock.now()
       if (before) for (const opening of held.recognise(before.open, now)) held.put(opening)
       const flows = await this.#takeTheirPlace(before)
       report({ kind: 'guard-up', adopted: before !== undefined, openings: held.size, flows })
+      nft.watch(() => void this.check())
       this.#beatLater(BEAT)
     })
   }
@@ -120,8 +122,8 @@ export class GuardTable {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true
     clearTimeout(this.#timer)
-    this.#timer = undefined
     await this.#turn
   }
 
@@ -163,11 +165,12 @@ export class GuardTable {
       const started = clock.monotonic()
       await this.check()
       const took = clock.monotonic() - started
-      if (this.#timer) this.#beatLater(Math.max(BEAT, took * (BEAT_SHARE - 1)))
+      if (!this.#stopped) this.#beatLater(Math.max(BEAT, took * (BEAT_SHARE - 1)))
     }, pause)
   }
 
   async #look(): Promise<boolean> {
+    if (this.#stopped) return false
     const { report, held, clock } = this.#options
     let text: string | undefined
     try {
