@@ -1,0 +1,42 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { hasProgram } from './machine.ts'
+
+/** Which part of a run has which processor: whoever receives has one to itself. */
+export type Side = 'sender' | 'receiver'
+
+/** The command that keeps a process on its side; empty where there is nothing to keep apart. */
+export function pinned(side: Side): readonly string[] {
+  const cores = allowedCores()
+  if (cores.length < 2 || !hasProgram('taskset')) return []
+  const receiver = cores.at(-1)!
+  const list = side === 'receiver' ? [receiver] : cores.slice(0, -1)
+  return ['taskset', '-c', list.join(',')]
+}
+
+/** Moves this process, which only looks on, to the sender's side. */
+export function keepAside(): void {
+  const [command, , list] = pinned('sender')
+  if (command) spawnSync(command, ['-a', '-c', '-p', list!, `${process.pid}`], { stdio: 'ignore' })
+}
+
+/** The processors that this process may use; none where the kernel does not tell. */
+function allowedCores(): readonly number[] {
+  const line = statusLine('Cpus_allowed_list')
+  return line.split(',').flatMap(range => {
+    const [first = Number.NaN, last = first] = range.split('-').map(Number)
+    if (Number.isNaN(first)) return []
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i)
+  })
+}
+
+function statusLine(name: string): string {
+  try {
+    const line = readFileSync('/proc/self/status', 'utf8')
+      .split('\n')
+      .find(text => text.startsWith(name))
+    return line?.split(':')[1]?.trim() ?? ''
+  } catch {
+    return ''
+  }
+}

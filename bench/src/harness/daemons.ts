@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { askDaemon } from '../../../server/src/control.ts'
+import type { Counted } from '../../../server/src/counters.ts'
+import type { Daemon } from '../daemon.ts'
+import { type Child, type ChildOptions, startChild } from './children.ts'
+import type { World } from './world.ts'
+
+export interface RunningDaemon extends Child<Daemon> {
+  /** From the start of its process until it said that it was ready. */
+  readonly startedInMs: number
+  packets(): Promise<Readonly<Record<Counted, number>>>
+}
+
+/** Longer than any start worth measuring. */
+const READY_MS = 60_000
+
+/** The daemon as a process of its own, ready to be knocked at. */
+export async function startDaemon(
+  world: World,
+  options: Pick<ChildOptions, 'through' | 'node' | 'output'> = {},
+): Promise<RunningDaemon> {
+  const { node = [], output = join(world.folder, 'log'), ...rest } = options
+  const start = performance.now()
+  const child = await startChild<Daemon>('daemon', {
+    side: 'receiver',
+    arguments: [world.configFile],
+    node: ['--expose-gc', ...node],
+    output,
+    ...rest,
+  })
+  const isReady = () => readFileSync(output, 'utf8').includes('"msg":"ready"')
+  while (!isReady()) {
+    if (performance.now() - start > READY_MS) throw new Error(`not ready; see ${output}`)
+    await Promise.race([pause(2), child.lost])
+  }
+  return {
+    ...child,
+    startedInMs: performance.now() - start,
+    async packets() {
+      const status = await askDaemon(world.stateFolder, { command: 'status' })
+      return (status as { packets: Readonly<Record<Counted, number>> }).packets
+    },
+  }
+}

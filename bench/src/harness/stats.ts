@@ -1,0 +1,34 @@
+/** What several runs gave: the middle one, and how far the others lay from it. */
+export interface Sample {
+  readonly median: number
+  readonly low: number
+  readonly high: number
+  readonly runs: number
+}
+
+export function sampleOf(values: readonly number[]): Sample {
+  const sorted = ascending(values)
+  return {
+    median: quantile(sorted, 0.5),
+    low: sorted[0]!,
+    high: sorted.at(-1)!,
+    runs: sorted.length,
+  }
+}
+
+/** Half the distance from the lowest run to the highest, as a part of the median. */
+export const spreadOf = ({ median, low, high }: Sample): number =>
+  median === 0 ? 0 : (high - low) / 2 / median
+
+/** Of values in ascending order; between two of them it interpolates. */
+export function quantile(sorted: readonly number[], part: number): number {
+  const at = (sorted.length - 1) * part
+  const below = sorted[Math.floor(at)]!
+  return below + (sorted[Math.ceil(at)]! - below) * (at - Math.floor(at))
+}
+
+/** Each run beside the reference of its own round, so that what drifts hits both. */
+export const ratios = (values: readonly number[], references: readonly number[]): Sample =>
+  sampleOf(values.map((value, round) => value / references[round]!))
+
+export const ascending = (values: readonly number[]): number[] => [...values].sort((a, b) => a - b)

@@ -1,0 +1,68 @@
+import { randomBytes } from 'node:crypto'
+import { TAG_BYTES } from '@oneknock/shared'
+import type { ReplayMemory } from '../../../server/src/core/replay.ts'
+import { knockOf } from '../harness/packets.ts'
+import { makeUsers } from '../harness/world.ts'
+import { emptyState, gatekeeperOf, keyringOf } from './gatekeepers.ts'
+import { microseconds } from './verify.ts'
+
+export interface Replayed {
+  /** Microseconds a packet, one value for each run. */
+  readonly perPacket: number[]
+  readonly bytesPerEntry: number
+}
+
+const PACKETS = 1_000
+/** The first ones are compiled while they run. */
+const WARM_UP = 5
+/** What is remembered came from so many devices, in the minutes that a window spans. */
+const DEVICES = 1_000
+const MINUTES = 4
+const MINUTE_MS = 60_000
+/** The runs themselves are remembered too: beyond this part, the memory is made anew. */
+const GROWTH_MAX = 1.1
+
+/** Good packets up to their verdict, while so many earlier ones are remembered. */
+export function replay({
+  entries,
+  runs,
+}: {
+  readonly entries: number
+  readonly runs: number
+}): Replayed {
+  const users = makeUsers({ users: PACKETS })
+  const keyring = keyringOf(users)
+  const before = held()
+  let memory = filled(entries)
+  const bytesPerEntry = (held() - before) / memory.size
+  const perPacket: number[] = []
+  for (let run = -WARM_UP; run < runs; run++) {
+    if (memory.size > entries * GROWTH_MAX) memory = filled(entries)
+    // All else is forgotten between two runs, or their codes would be used up.
+    const state = Object.assign(emptyState(), { replay: memory })
+    const { judge } = gatekeeperOf(users, keyring, state)
+    const packets = users.map(user => knockOf(user))
+    const took = microseconds(() => {
+      for (const { datagram } of packets) judge({ datagram, source: '192.0.2.7' })
+    })
+    if (run >= 0) perPacket.push(took)
+  }
+  return { perPacket, bytesPerEntry }
+}
+
+function filled(entries: number): ReplayMemory {
+  const { replay } = emptyState()
+  const now = Date.now()
+  for (let i = 0; i < entries; i++) {
+    const sentAt = now - ((i * 7919) % (MINUTES * MINUTE_MS))
+    replay.add(randomBytes(TAG_BYTES), `user-${i % DEVICES}/device-0`, sentAt)
+  }
+  return replay
+}
+
+/** Bytes that live objects and buffers have. */
+function held(): number {
+  globalThis.gc?.()
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}

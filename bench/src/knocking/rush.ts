@@ -1,0 +1,61 @@
+import type { Socket } from 'node:dgram'
+import type { User } from '../../../server/src/core/directory.ts'
+import { knockOf, readAnswer, type Sealed } from '../harness/packets.ts'
+import { inTurn } from '../harness/sources.ts'
+import { boundSocket } from './probe.ts'
+
+export interface Rush {
+  readonly users: readonly User[]
+  readonly host: string
+  readonly port: number
+  /** So many are waiting for their answer at any time. */
+  readonly clients: number
+}
+
+export interface Rushed {
+  readonly opened: number
+  readonly ms: number
+}
+
+/** An answer that takes longer is lost, and the run with it. */
+const ANSWER_MS = 10_000
+/** The codes of now and of the next half minute: both are still right if the half minute turns. */
+const STEPS = [0, 1]
+
+/** Each user knocks with one code and then with the next, each time for another address. */
+export async function rush({ users, host, port, clients }: Rush): Promise<Rushed> {
+  const sealed = STEPS.flatMap((step, round) =>
+    users.map((user, i) => knockOf(user, { step, address: inTurn(round * users.length + i) })),
+  )
+  const sockets = await Promise.all(Array.from({ length: clients }, () => boundSocket('127.0.0.1')))
+  const answers: { readonly asked: Sealed; readonly reply: Uint8Array }[] = []
+  let next = 0
+  const start = performance.now()
+  await Promise.all(
+    sockets.map(async socket => {
+      for (let asked = sealed[next++]; asked; asked = sealed[next++]) {
+        answers.push({ asked, reply: await answerOf(socket, asked.datagram, port, host) })
+      }
+    }),
+  )
+  const ms = performance.now() - start
+  for (const socket of sockets) socket.close()
+  const opened = answers.filter(({ asked, reply }) => readAnswer(asked, reply)?.status === 'opened')
+  return { opened: opened.length, ms }
+}
+
+function answerOf(
+  socket: Socket,
+  datagram: Uint8Array,
+  port: number,
+  host: string,
+): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('a good knock got no answer')), ANSWER_MS)
+    socket.once('message', reply => {
+      clearTimeout(timer)
+      resolve(reply)
+    })
+    socket.send(datagram, port, host)
+  })
+}

@@ -1,0 +1,91 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { type RunningDaemon, startDaemon } from '../harness/daemons.ts'
+import { atMost, type Figure } from '../harness/figures.ts'
+import { type Sample, sampleOf } from '../harness/stats.ts'
+import { freePorts, gateDoor, makeWorld } from '../harness/world.ts'
+import type { Context, Scenario } from './scenario.ts'
+
+/** Row 10: what 100,000 devices cost a daemon that nobody knocks at. */
+export const devices: Scenario = {
+  rows: [10],
+  title: '100,000 devices: start, memory, stalls while hints are made',
+  async run(context) {
+    const one = await measure(context, { users: 1, devicesPerUser: 1 })
+    const many = await measure(context, { users: 1_000, devicesPerUser: 100 })
+    const reference = (sample: Sample) => ({ what: '1 device', value: sample })
+    const figure = (id: keyof Costs, what: string, unit: 'ms' | 'MB', most: number): Figure => ({
+      row: 10,
+      id: `devices-${id}`,
+      what,
+      value: many[id],
+      unit,
+      reference: reference(one[id]),
+      target: atMost(many[id], most, ` ${unit}`),
+    })
+    return [
+      figure('start', 'from the start of the process until it is ready', 'ms', 3_000),
+      figure('memory', 'resident memory once ready', 'MB', 250),
+      figure('stall', "longest stall while the next minute's hints are made", 'ms', 5),
+    ]
+  },
+}
+
+interface Costs {
+  readonly start: Sample
+  readonly memory: Sample
+  readonly stall: Sample
+}
+
+async function measure(
+  { folder, full }: Context,
+  size: { readonly users: number; readonly devicesPerUser: number },
+): Promise<Costs> {
+  const [port, gate] = (await freePorts(2)) as [number, number]
+  const door = gateDoor(`127.0.0.1:${gate}`, '127.0.0.1:9')
+  const world = makeWorld({
+    folder: `${folder}/${size.users}`,
+    ...size,
+    door,
+    backend: 'gate',
+    port,
+  })
+  const starts = full ? 5 : 3
+  const runs = { start: [] as number[], memory: [] as number[], stall: [] as number[] }
+  for (let run = 0; run < starts; run++) {
+    const daemon = await startDaemon(world, { output: `${world.folder}/log-${run}` })
+    runs.start.push(daemon.startedInMs)
+    runs.memory.push((await daemon.ask('resident')) / 1e6)
+    runs.stall.push(...(await stalls(daemon)))
+    await daemon.stop()
+  }
+  return { start: sampleOf(runs.start), memory: sampleOf(runs.memory), stall: sampleOf(runs.stall) }
+}
+
+const TURNS = 3
+/** Hints are begun within a second of the turn, and go on for as long as the processor is busy. */
+const BEGIN_MS = 1_500
+const LOOK_MS = 200
+const IDLE_PART = 0.05
+
+/** The longest stall of each of some minutes' turns, to which the daemon's clock is set forward. */
+async function stalls(daemon: RunningDaemon): Promise<number[]> {
+  const longest: number[] = []
+  for (let turn = 0; turn < TURNS; turn++) {
+    await daemon.ask('toNextMinute')
+    await daemon.ask('watchStalls')
+    await pause(BEGIN_MS)
+    await untilIdle(daemon)
+    longest.push((await daemon.ask('stalls')).longest)
+  }
+  return longest
+}
+
+async function untilIdle(daemon: RunningDaemon): Promise<void> {
+  let before = (await daemon.ask('usage')).cpuMs
+  for (;;) {
+    await pause(LOOK_MS)
+    const { cpuMs } = await daemon.ask('usage')
+    if (cpuMs - before < LOOK_MS * IDLE_PART) return
+    before = cpuMs
+  }
+}

@@ -1,0 +1,144 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Flood } from '../flood.ts'
+import type { Child } from '../harness/children.ts'
+import { type RunningDaemon, startDaemon } from '../harness/daemons.ts'
+import { atLeast, type Figure } from '../harness/figures.ts'
+import { startFlood } from '../harness/flooding.ts'
+import { type Fwknopd, lacksFwknop, startFwknopd } from '../harness/fwknop.ts'
+import { cpuMsOf, socketState } from '../harness/kernel.ts'
+import { makeNetwork, type Network } from '../harness/netns.ts'
+import { writeJunk } from '../harness/packets.ts'
+import { ratios, sampleOf } from '../harness/stats.ts'
+import { freePorts, gateDoor, makeWorld } from '../harness/world.ts'
+import type { Context, Scenario } from './scenario.ts'
+
+/** Row 2: junk refused, beside fwknopd with as many access stanzas as there are devices. */
+export const fwknopJunk: Scenario = {
+  rows: [2],
+  title: 'junk refused, beside fwknopd',
+  lacks: lacksFwknop,
+  async run(context) {
+    const network = makeNetwork(1)
+    try {
+      const figures: Figure[] = []
+      for (const [devices, least] of SIZES) {
+        figures.push(await compare(context, network, devices, least))
+      }
+      return figures
+    } finally {
+      network.remove()
+    }
+  },
+}
+
+/** Devices or stanzas, and how many times faster oneknock is to be. */
+const SIZES = [
+  [1, 2],
+  [1_000, 500],
+] as const
+const ROUNDS = 5
+const WINDOW_MS = 700
+/** The right size for fwknop: of its own packets, in its alphabet. */
+const PEER_BYTES = 226
+const PEER_PACKETS = 4_096
+/** More than it refuses with this many stanzas, and no more than the sender has to bear. */
+const PEER_RATE = new Map<number, number>([[1_000, 5_000]])
+
+async function compare(
+  context: Context,
+  network: Network,
+  devices: number,
+  least: number,
+): Promise<Figure> {
+  const folder = `${context.folder}/${devices}`
+  mkdirSync(`${folder}/peer`, { recursive: true })
+  const [port, gate] = (await freePorts(2)) as [number, number]
+  const door = gateDoor(`127.0.0.1:${gate}`, '127.0.0.1:9')
+  const world = makeWorld({ folder, users: devices, door, backend: 'gate', port })
+  const daemon = await startDaemon(world)
+  const fwknopd = await startFwknopd(`${folder}/peer`, network, devices)
+  const flood = await startFlood()
+  const peerFlood = await startFlood({ through: network.server, segmented: false })
+  try {
+    const junk = writeJunk(folder)
+    const peerJunk = writePeerJunk(folder)
+    const ours: number[] = []
+    const theirs: number[] = []
+    await oursRefused(daemon, flood, port, junk) // Compiled by now.
+    for (let round = 0; round < (context.full ? 2 * ROUNDS : ROUNDS); round++) {
+      ours.push(await oursRefused(daemon, flood, port, junk))
+      theirs.push(await theirsRefused(fwknopd, peerFlood, network, peerJunk, devices))
+    }
+    const ratio = ratios(ours, theirs)
+    const count = devices.toLocaleString('en-GB')
+    return {
+      row: 2,
+      id: `junk-fwknop-${devices}`,
+      what: `junk refused, ${count} ${devices > 1 ? 'devices' : 'device'}`,
+      value: sampleOf(ours),
+      unit: '/s',
+      reference: {
+        what: `fwknopd, ${count} ${devices > 1 ? 'stanzas' : 'stanza'}`,
+        value: sampleOf(theirs),
+      },
+      ratio,
+      target: atLeast(ratio, least, '×'),
+    }
+  } finally {
+    await Promise.all([daemon.stop(), fwknopd.stop(), flood.stop(), peerFlood.stop()])
+  }
+}
+
+/** Packets for each second of processor time. */
+async function oursRefused(
+  daemon: RunningDaemon,
+  flood: Child<Flood>,
+  port: number,
+  file: string,
+): Promise<number> {
+  const before = await read(daemon)
+  await flood.ask('flood', { host: '127.0.0.1', port, ms: WINDOW_MS, file })
+  const after = await read(daemon)
+  return ((after.refused - before.refused) / (after.cpuMs - before.cpuMs)) * 1000
+}
+
+async function read(daemon: RunningDaemon): Promise<{ refused: number; cpuMs: number }> {
+  const { hint } = await daemon.packets()
+  return { refused: hint, cpuMs: cpuMsOf(daemon.pid) }
+}
+
+/** The same for fwknopd, which does not count: what was sent, less what found no room. */
+async function theirsRefused(
+  { pid, port }: Fwknopd,
+  flood: Child<Flood>,
+  { server }: Network,
+  file: string,
+  stanzas: number,
+): Promise<number> {
+  const before = { cpuMs: cpuMsOf(pid), ...socketState(port, server)! }
+  const { sent } = await flood.ask('flood', {
+    host: '127.0.0.1',
+    port,
+    ms: WINDOW_MS,
+    file,
+    bytes: PEER_BYTES,
+    ...(PEER_RATE.has(stanzas) && { rate: PEER_RATE.get(stanzas)! }),
+  })
+  let after = socketState(port, server)!
+  while (after.waiting > 0) {
+    await pause(10)
+    after = socketState(port, server)!
+  }
+  return ((sent - (after.dropped - before.dropped)) / (cpuMsOf(pid) - before.cpuMs)) * 1000
+}
+
+function writePeerJunk(folder: string): string {
+  const file = `${folder}/peer-junk`
+  const text = randomBytes(PEER_PACKETS * PEER_BYTES)
+    .toString('base64')
+    .replaceAll('=', 'A')
+  writeFileSync(file, text.slice(0, PEER_PACKETS * PEER_BYTES))
+  return file
+}

@@ -1,0 +1,122 @@
+import type { Flood } from '../flood.ts'
+import type { Child } from '../harness/children.ts'
+import { atLeast, atMost, type Figure } from '../harness/figures.ts'
+import { startFlood } from '../harness/flooding.ts'
+import { writeJunk } from '../harness/packets.ts'
+import { gateSite, lacksNft, nftablesSite, type Site } from '../harness/site.ts'
+import { ascending, quantile, ratios, type Sample, sampleOf } from '../harness/stats.ts'
+import type { Context, Scenario } from './scenario.ts'
+
+/** Row 8: people get in while somebody floods the socket. */
+export const underJunk: Scenario = {
+  rows: [8],
+  title: 'good knocks under a flood, without and with the kernel prefilter',
+  async run(context) {
+    const rounds = context.full ? 9 : 3
+    const junk = writeJunk(context.folder)
+    const storms: Storm[] = []
+    for (const { id, what, of } of FLOODS) {
+      const site = await gateSite(`${context.folder}/${id}`, 2 * rounds * KNOCKS)
+      storms.push({ id, what, ...(await storm(site, await startFlood(), junk, rounds, of)) })
+    }
+    const lacks = lacksNft()
+    if (lacks) context.skip('good knocks under a flood, with the kernel prefilter', lacks)
+    else storms.push(await prefiltered(context, junk, rounds))
+    for (const { id, calm, flooded } of storms) {
+      context.plot('under-junk', { [`${id}, calm`]: calm.flat(), [id]: flooded.flat() })
+    }
+    return storms.flatMap(figuresOf)
+  },
+}
+
+/** How much is sent, as a part of what the daemon can refuse; beyond 1 its socket overflows. */
+const FLOODS = [
+  { id: 'saturated', what: 'flood of 1.25 times what it refuses', of: 1.25 },
+  { id: 'drowned', what: 'flood of all that one sender can send', of: Number.POSITIVE_INFINITY },
+]
+/** In each round, as many calm ones and as many under the flood. */
+const KNOCKS = 50
+const CLIENTS = 10
+const CAPACITY_MS = 1_000
+/** Longer than all knocks of a round with all their retransmissions; the flood ends with them. */
+const FLOOD_MS = 60_000
+
+interface Storm {
+  readonly id: string
+  readonly what: string
+  /** Milliseconds until the answer, run by run; infinite: none within the retransmissions. */
+  readonly calm: number[][]
+  readonly flooded: number[][]
+}
+
+/** In the kernel every packet is a packet: the sender's own segmentation would hide their number. */
+async function prefiltered({ folder }: Context, junk: string, rounds: number): Promise<Storm> {
+  const site = await nftablesSite(`${folder}/prefilter`, 2 * rounds * KNOCKS)
+  const flood = await startFlood({ through: site.clientSide, segmented: false })
+  const measured = await storm(site, flood, junk, rounds, Number.POSITIVE_INFINITY)
+  return { id: 'prefilter', what: 'the same, with the kernel prefilter', ...measured }
+}
+
+async function storm(
+  site: Site,
+  flood: Child<Flood>,
+  file: string,
+  rounds: number,
+  of: number,
+): Promise<Pick<Storm, 'calm' | 'flooded'>> {
+  const { host, port, daemon, knocker, world } = site
+  const knock = async (from: number) => {
+    const users = world.users.slice(from, from + KNOCKS)
+    const latencies = await knocker.ask('patiently', { users, host, port, clients: CLIENTS })
+    return latencies.map(ms => ms ?? Number.POSITIVE_INFINITY)
+  }
+  const result: Pick<Storm, 'calm' | 'flooded'> = { calm: [], flooded: [] }
+  try {
+    const before = (await daemon.packets()).hint
+    await flood.ask('flood', { host, port, ms: CAPACITY_MS, file })
+    const refused = (((await daemon.packets()).hint - before) / CAPACITY_MS) * 1000
+    for (let round = 0; round < rounds; round++) {
+      result.calm.push(await knock(2 * round * KNOCKS))
+      const rate = refused * of
+      const flooding = flood.ask('flood', {
+        ...{ host, port, ms: FLOOD_MS, file },
+        ...(Number.isFinite(rate) && { rate }),
+      })
+      result.flooded.push(await knock((2 * round + 1) * KNOCKS))
+      await flood.ask('enough')
+      await flooding
+    }
+    return result
+  } finally {
+    await Promise.all([site.stop(), flood.stop()])
+  }
+}
+
+function figuresOf({ id, what, calm, flooded }: Storm): Figure[] {
+  const opened = sampleOf(flooded.map(run => 100 * partOf(run, Number.isFinite)))
+  const p99 = (runs: readonly number[][]) => runs.map(run => quantile(ascending(run), 0.99))
+  const slower: Sample = ratios(p99(flooded), p99(calm))
+  return [
+    {
+      row: 8,
+      id: `under-junk-${id}-opened`,
+      what: `good knocks that opened, ${what}`,
+      value: opened,
+      unit: '%',
+      target: atLeast(opened, 99, ' %'),
+    },
+    {
+      row: 8,
+      id: `under-junk-${id}-p99`,
+      what: `until the answer, p99, ${what}`,
+      value: sampleOf(p99(flooded)),
+      unit: 'ms',
+      reference: { what: 'no flood', value: sampleOf(p99(calm)) },
+      ratio: slower,
+      ...(id === 'prefilter' && { target: atMost(slower, 3) }),
+    },
+  ]
+}
+
+const partOf = <T>(items: readonly T[], is: (item: T) => boolean): number =>
+  items.filter(is).length / items.length
