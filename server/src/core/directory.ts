@@ -141,3 +141,30 @@ export interface Contact {
   /** An ntfy topic: whoever knows it reads what is sent there. */
   readonly ntfy: string | undefined
 }
+
+/** A second way to people, beside the packets. */
+export type ChannelSettings = MailSettings | NtfySettings | WebhookSettings
+
+export interface MailSettings {
+  readonly kind: 'mail'
+  readonly server: Endpoint
+  /** TLS from the first byte; else STARTTLS, and no mail without it. */
+  readonly tls: 'at once' | 'starttls'
+  /** The path of a file with the certificate authority's certificate; absent: those that Node knows. */
+  readonly ca: string | undefined
+  readonly from: string
+  readonly login: { readonly user: string; readonly password: SecretSource } | undefined
+}
+
+export interface NtfySettings {
+  readonly kind: 'ntfy'
+  readonly url: string
+  readonly token: SecretSource | undefined
+}
+
+export interface WebhookSettings {
+  readonly kind: 'webhook'
+  readonly url: string
+  /** What the body is signed with. */
+  readonly secret: SecretSource
+}
