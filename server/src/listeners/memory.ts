@@ -1,4 +1,4 @@
-import type { Attempt, Judge, Listener, Silence, Verdict } from './listener.ts'
+import { type Attempt, type Judge, type Listener, SILENCE, type Verdict } from './listener.ts'
 
 /** A way in without a network: the in-memory twin, and the listener to read first. */
 export class MemoryListener implements Listener {
@@ -13,8 +13,9 @@ export class MemoryListener implements Listener {
     this.#knock = undefined
   }
 
-  /** What a datagram from the network would be answered; nobody answers while it is stopped. */
-  send(attempt: Attempt): Silence | Promise<Verdict> | undefined {
-    return this.#knock?.(attempt)
+  /** What an attempt from the network is answered; nobody is answered once it has stopped. */
+  async send(attempt: Attempt): Promise<Verdict> {
+    const verdict = await this.#knock?.(attempt)
+    return this.#knock && verdict ? verdict : SILENCE
   }
 }

@@ -44,9 +44,11 @@ export interface UdpListener extends Listener {
 interface Place {
   readonly address: Address
   readonly port: number
+  /** Named in the configuration: then it is an error if the host does not have it. */
+  readonly named: boolean
 }
 
-const placeKey = ({ address, port }: Place): string => `${address} ${port}`
+const placeKey = ({ address, port }: Omit<Place, 'named'>): string => `${address} ${port}`
 
 /**
  * The packet's own way in. A wildcard becomes one socket for each local address: a reply leaves from
@@ -60,6 +62,7 @@ export function udpListener({ endpoints, ownAddresses, report }: UdpOptions): Ud
   let judge: Judge | undefined
   let timer: NodeJS.Timeout | undefined
   let cappedSaid = false
+  let failureSaid = ''
 
   function scan(): Promise<void> {
     const scan = scanned.then(bindWanted)
@@ -67,36 +70,40 @@ export function udpListener({ endpoints, ownAddresses, report }: UdpOptions): Ud
     return scan
   }
 
+  /** One place that cannot be had keeps no other waiting, but what was there before then stays. */
   async function bindWanted(): Promise<void> {
     if (!judge) return
     const knock = judge
     const wanted = new Map(places(listenAt, ownAddresses()).map(place => [placeKey(place), place]))
+    const failures: unknown[] = []
     for (const [key, place] of wanted) {
       if (sockets.has(key)) continue
-      const socket = await bind(place)
-      if (!socket) continue
-      sockets.set(key, socket)
-      socket.on('error', error => {
-        report({ note: 'socket-error', address: place.address, message: error.message })
-        forget(key, socket)
-      })
-      socket.on('message', (datagram, { address, port }) => {
-        const verdict = knock({ datagram, source: address })
-        if (verdict === SILENCE) return
-        void Promise.resolve(verdict).then(answer => {
-          // A reply that cannot leave is a reply lost: the client asks again.
-          if (answer.kind === 'answer' && answer.reply) {
-            socket.send(answer.reply, port, address, () => {})
-          }
-        })
-      })
-      sayBound(place, socket)
+      const socket = await bind(place).catch(error => void failures.push(error))
+      if (socket) serve(key, place, socket, knock)
     }
+    if (failures.length > 0) throw failures[0]
     for (const [key, socket] of sockets) if (!wanted.has(key)) forget(key, socket)
   }
 
+  function serve(key: string, place: Place, socket: Socket, knock: Judge): void {
+    sockets.set(key, socket)
+    socket.on('error', error => {
+      report({ note: 'socket-error', address: place.address, message: error.message })
+      forget(key, socket)
+    })
+    socket.on('message', (datagram, { address, port }) => {
+      const verdict = knock({ datagram, source: address })
+      if (verdict === SILENCE) return
+      void Promise.resolve(verdict).then(answer => {
+        if (answer.kind === 'answer' && answer.reply) send(socket, answer.reply, port, address)
+      })
+    })
+    sayBound(place, socket)
+  }
+
   function sayBound(place: Place, socket: Socket): void {
-    report({ note: 'bound', ...place })
+    const { address, port } = place
+    report({ note: 'bound', address, port })
     const bytes = socket.getRecvBufferSize() / 2 // Linux counts its own book-keeping too.
     if (bytes >= RECEIVE_BUFFER_BYTES || cappedSaid) return
     cappedSaid = true
@@ -112,21 +119,35 @@ export function udpListener({ endpoints, ownAddresses, report }: UdpOptions): Ud
 
   function rescan(): void {
     const again = async () => {
-      try {
-        if (listenAt.some(isWildcard)) await scan()
-      } catch (error) {
-        report({ note: 'rescan-failed', message: (error as Error).message })
-      }
+      const failure = await scan().then(
+        () => '',
+        error => (error as Error).message,
+      )
+      if (failure && failure !== failureSaid) report({ note: 'rescan-failed', message: failure })
+      failureSaid = failure
       if (judge) rescan()
     }
     timer = setTimeout(again, RESCAN_MS)
+  }
+
+  async function stop(): Promise<void> {
+    judge = undefined
+    clearTimeout(timer)
+    await scanned
+    for (const socket of sockets.values()) socket.close()
+    sockets.clear()
   }
 
   return {
     name: 'udp',
     async start(knock) {
       judge = knock
-      await scan()
+      try {
+        await scan()
+      } catch (error) {
+        await stop()
+        throw error
+      }
       rescan()
     },
     async listen(wanted) {
@@ -136,18 +157,22 @@ export function udpListener({ endpoints, ownAddresses, report }: UdpOptions): Ud
         await scan()
       } catch (error) {
         listenAt = before
-        await scan()
+        await scan().catch(() => {}) // The first error is the one to tell.
         throw error
       }
     },
-    async stop() {
-      judge = undefined
-      clearTimeout(timer)
-      await scanned
-      for (const socket of sockets.values()) socket.close()
-      sockets.clear()
-    },
+    stop,
   }
+}
+
+/**
+ * A reply that cannot leave is a reply lost: the client asks again. The socket may be closed by now,
+ * and Node throws for a source port of 0, which anyone can forge.
+ */
+function send(socket: Socket, reply: Uint8Array, port: number, address: string): void {
+  try {
+    socket.send(reply, port, address, () => {})
+  } catch {}
 }
 
 const endpointAddress = ({ host }: Endpoint): Address => parseAddress(host)!
@@ -156,20 +181,20 @@ const isWildcard = (endpoint: Endpoint): boolean =>
   scopeOf(endpointAddress(endpoint)) === 'unspecified'
 
 function places(endpoints: readonly Endpoint[], own: readonly Address[]): Place[] {
-  return endpoints.flatMap(endpoint => {
+  return endpoints.flatMap((endpoint): Place[] => {
     const { port } = endpoint
     const address = endpointAddress(endpoint)
-    if (!isWildcard(endpoint)) return [{ address, port }]
+    if (!isWildcard(endpoint)) return [{ address, port, named: true }]
     // `::` stands for both families, as a dual-stack socket would; link-local addresses need a zone.
     return own
       .filter(local => familyOf(address) === 6 || familyOf(local) === 4)
       .filter(local => scopeOf(local) !== 'link-local')
-      .map(local => ({ address: local, port }))
+      .map(local => ({ address: local, port, named: false }))
   })
 }
 
 /** `undefined` if the address is not ready yet, as an IPv6 address is while it is being probed. */
-function bind({ address, port }: Place): Promise<Socket | undefined> {
+function bind({ address, port, named }: Place): Promise<Socket | undefined> {
   return new Promise((resolve, reject) => {
     const socket =
       familyOf(address) === 4
@@ -177,7 +202,7 @@ function bind({ address, port }: Place): Promise<Socket | undefined> {
         : createSocket({ type: 'udp6', ipv6Only: true, recvBufferSize: RECEIVE_BUFFER_BYTES })
     socket.once('error', (error: NodeJS.ErrnoException) => {
       socket.close()
-      if (error.code === 'EADDRNOTAVAIL') resolve(undefined)
+      if (error.code === 'EADDRNOTAVAIL' && !named) resolve(undefined)
       else reject(bindError(error, address, port))
     })
     socket.bind(port, address, () => {
@@ -189,7 +214,18 @@ function bind({ address, port }: Place): Promise<Socket | undefined> {
 
 function bindError(error: NodeJS.ErrnoException, address: Address, port: number): UdpError {
   const place = familyOf(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`
-  return error.code === 'EADDRINUSE'
-    ? new UdpError('in-use', `udp ${place} is in use: is another daemon running? ss -lunp shows it`)
-    : new UdpError('unavailable', `cannot listen on udp ${place}: ${error.message}`)
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return new UdpError(
+        'in-use',
+        `udp ${place} is in use: is another daemon running? ss -lunp shows it`,
+      )
+    case 'EADDRNOTAVAIL':
+      return new UdpError(
+        'unavailable',
+        `cannot listen on udp ${place}: this host has no such address; change listen`,
+      )
+    default:
+      return new UdpError('unavailable', `cannot listen on udp ${place}: ${error.message}`)
+  }
 }
