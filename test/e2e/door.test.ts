@@ -102,7 +102,7 @@ describeWithNamespaces('one packet opens one door', () => {
     const { status } = await client.knock(alice, 'ssh', '--address', lab.client.v6)
     // The packet went over IPv4, as the invitation says; the address of the other family is its own.
     expect(status).toBe(0)
-    expect(await lab.client.probe('tcp', lab.server.v6, SSH, 2000)).toBe('open')
+    expect(await lab.client.probe('tcp', lab.server.v6, SSH, { limitMs: 2000 })).toBe('open')
     expect(await lab.client.probe('tcp', lab.server.v4, SSH)).toBe('silent')
     expect(await lab.stranger.probe('tcp', lab.server.v6, SSH)).toBe('silent')
     await closes(SSH, lab.server.v6)
@@ -139,10 +139,10 @@ describeWithNamespaces('one packet opens one door', () => {
   it('leaves alone what the host only forwards, and a container’s own way out', async () => {
     await lab.container.listen('tcp', SSH)
     await lab.stranger.listen('tcp', SSH)
-    expect(await lab.client.probe('tcp', lab.container.v4, SSH, 2000)).toBe('open')
-    expect(await lab.stranger.probe('tcp', lab.container.v6, SSH, 2000)).toBe('open')
+    expect(await lab.client.probe('tcp', lab.container.v4, SSH, { limitMs: 2000 })).toBe('open')
+    expect(await lab.stranger.probe('tcp', lab.container.v6, SSH, { limitMs: 2000 })).toBe('open')
     await lab.stranger.run('ip', 'route', 'replace', '10.88.0.0/24', 'via', lab.server.v4)
-    expect(await lab.container.probe('tcp', lab.stranger.v4, SSH, 2000)).toBe('open')
+    expect(await lab.container.probe('tcp', lab.stranger.v4, SSH, { limitMs: 2000 })).toBe('open')
   })
 
   it('has guard and grants back within two seconds after nft flush ruleset', async () => {
@@ -153,12 +153,12 @@ describeWithNamespaces('one packet opens one door', () => {
     await lab.server.run('nft', 'flush', 'ruleset')
     const flushedAt = performance.now()
     await until(
-      () => lab.stranger.probe('tcp', lab.server.v4, SSH, 100),
+      () => lab.stranger.probe('tcp', lab.server.v4, SSH, { limitMs: 100 }),
       answer => answer === 'silent',
     )
     // Not a measure of speed: two seconds is what is promised, and the heartbeat is one.
     expect(performance.now() - flushedAt).toBeLessThan(2000)
-    expect(await lab.client.probe('tcp', lab.server.v4, SSH, 2000)).toBe('open')
+    expect(await lab.client.probe('tcp', lab.server.v4, SSH, { limitMs: 2000 })).toBe('open')
     expect(await session.speaks('after')).toBe(true)
     session.end()
     await client.close(alice)
@@ -187,7 +187,7 @@ describeWithNamespaces('one packet opens one door', () => {
     expect((await client.knock(alice, 'ssh')).status).toBe(0)
     await daemon.end('SIGKILL')
     const killedAt = performance.now()
-    expect(await lab.client.probe('tcp', lab.server.v4, SSH, 2000)).toBe('open')
+    expect(await lab.client.probe('tcp', lab.server.v4, SSH, { limitMs: 2000 })).toBe('open')
     await closes(SSH, lab.server.v4)
     expect(performance.now() - killedAt).toBeLessThan(LIFETIME_S * 1000 + 1000)
     expect(await lab.stranger.probe('tcp', lab.server.v4, SSH)).toBe('silent')
