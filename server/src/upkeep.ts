@@ -28,9 +28,11 @@ export interface UpkeepParts {
 /** What has to happen without anybody knocking: hints ahead of time, ends on time, forgetting, one line. */
 export class Upkeep {
   readonly #parts: UpkeepParts
-  readonly #timers = new Set<NodeJS.Timeout>()
   #interval: NodeJS.Timeout | undefined
-  #preparing = false
+  /** For the next slice of hints, while there is one. */
+  #slice: NodeJS.Timeout | undefined
+  /** For the next grant that ends before the next tick. */
+  #end: NodeJS.Timeout | undefined
   #ticks = 0
   #summed = 0
 
@@ -45,7 +47,8 @@ export class Upkeep {
 
   stop(): void {
     clearInterval(this.#interval)
-    for (const timer of this.#timers) clearTimeout(timer)
+    clearTimeout(this.#slice)
+    clearTimeout(this.#end)
     this.#summary()
   }
 
@@ -53,7 +56,7 @@ export class Upkeep {
     const { clock, state } = this.#parts
     this.#ticks++
     this.#endExpired()
-    if (!this.#preparing) this.#prepareHints()
+    if (!this.#slice) this.#prepareHints()
     if (this.#ticks % FORGET_TICKS === 0) state.forget(clock.now())
     if (this.#ticks % SUMMARY_TICKS === 0) this.#summary()
   }
@@ -63,21 +66,14 @@ export class Upkeep {
     const { state, gatekeeper } = this.#parts
     gatekeeper.endExpired()
     const next = state.grants.nextEnd()
-    if (next < TICK_MS) this.#after(next, () => this.#endExpired())
+    clearTimeout(this.#end)
+    if (next < TICK_MS) this.#end = setTimeout(() => this.#endExpired(), next)
   }
 
   #prepareHints(): void {
     const { clock, keyring } = this.#parts
-    this.#preparing = keyring.hints.prepare(clock.now(), HINT_SLICE)
-    if (this.#preparing) this.#after(HINT_PAUSE_MS, () => this.#prepareHints())
-  }
-
-  #after(ms: number, run: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer)
-      run()
-    }, ms)
-    this.#timers.add(timer)
+    const more = keyring.hints.prepare(clock.now(), HINT_SLICE)
+    this.#slice = more ? setTimeout(() => this.#prepareHints(), HINT_PAUSE_MS) : undefined
   }
 
   #summary(): void {
