@@ -3,10 +3,12 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { fail, ok, type Result } from '@oneknock/shared'
 
-/** A request and its answer are one JSON line each; no command needs more than this. */
-const LINE_MAX = 64 * 1024
-/** Whoever connects and says nothing is hung up on. */
+/** A request and its answer are one JSON line each; no request needs more than this. */
+const REQUEST_MAX = 64 * 1024
+/** Whoever connects and asks nothing is hung up on. */
 const IDLE_MS = 10_000
+/** What the kernel keeps of a socket's path, without the final zero; Node cuts off the rest unsaid. */
+const PATH_MAX = 107
 
 export type ControlError = { readonly code: 'held' | 'unavailable'; readonly message: string }
 
@@ -34,30 +36,47 @@ export async function openControl(
   handle: Handle,
 ): Promise<Result<Control, ControlError>> {
   const path = controlPath(stateFolder)
-  const held: ControlError = {
-    code: 'held',
-    message: `another daemon runs on ${stateFolder}; stop it first, or give this one another state folder`,
+  const unavailable = (why: string): Result<never, ControlError> =>
+    fail({ code: 'unavailable', message: `cannot listen on ${path}: ${why}` })
+  if (Buffer.byteLength(path) > PATH_MAX) {
+    return unavailable(
+      `a socket's path has at most ${PATH_MAX} bytes; choose a shorter state folder`,
+    )
   }
-  const server = createServer(socket => serve(socket, handle))
+  const asking = new Set<Socket>()
+  const server = createServer(socket => {
+    asking.add(socket)
+    socket.on('close', () => asking.delete(socket))
+    serve(socket, handle)
+  })
   let error = await listen(server, path)
   if (error?.code === 'EADDRINUSE') {
-    if (await answers(path)) return fail(held)
+    if (await answers(path)) return fail(held(stateFolder))
     unlinkSync(path)
     error = await listen(server, path)
   }
-  if (error) {
-    return fail({ code: 'unavailable', message: `cannot listen on ${path}: ${error.message}` })
-  }
-  return ok({ close: () => new Promise(resolve => server.close(() => resolve())) })
+  if (error) return unavailable(error.message)
+  return ok({
+    close: () =>
+      new Promise(resolve => {
+        server.close(() => resolve())
+        for (const socket of asking) socket.destroy()
+      }),
+  })
 }
 
 /** Asks the daemon on this state folder; `undefined` if none runs there. */
-export async function askDaemon(stateFolder: string, request: Request): Promise<unknown> {
-  const socket = connect(controlPath(stateFolder))
+export function askDaemon(stateFolder: string, request: Request): Promise<unknown> {
+  const path = controlPath(stateFolder)
+  const socket = connect(path)
   return new Promise((resolve, reject) => {
-    socket.once('error', () => resolve(undefined))
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      if (isNobody(error)) resolve(undefined)
+      else reject(new Error(`cannot ask the daemon at ${path}: ${error.message}`))
+    })
     socket.once('connect', () => socket.write(`${JSON.stringify(request)}\n`))
-    onLine(socket, line => {
+    socket.once('close', () => reject(new Error(`the daemon at ${path} hung up without an answer`)))
+    onLine(socket, Number.POSITIVE_INFINITY, line => {
       socket.end()
       const { error, result } = JSON.parse(line)
       if (error) reject(new Error(error))
@@ -65,6 +84,11 @@ export async function askDaemon(stateFolder: string, request: Request): Promise<
     })
   })
 }
+
+const held = (stateFolder: string): ControlError => ({
+  code: 'held',
+  message: `another daemon runs on ${stateFolder}; stop it first, or give this one another state folder`,
+})
 
 function listen(server: Server, path: string): Promise<NodeJS.ErrnoException | undefined> {
   return new Promise(resolve => {
@@ -78,6 +102,7 @@ function listen(server: Server, path: string): Promise<NodeJS.ErrnoException | u
   })
 }
 
+/** Whether somebody listens there, or may: only what nobody can own is taken over. */
 function answers(path: string): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect(path)
@@ -85,14 +110,18 @@ function answers(path: string): Promise<boolean> {
       socket.destroy()
       resolve(true)
     })
-    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'))
+    socket.once('error', error => resolve(!isNobody(error)))
   })
 }
+
+const isNobody = ({ code }: NodeJS.ErrnoException): boolean =>
+  code === 'ECONNREFUSED' || code === 'ENOENT'
 
 function serve(socket: Socket, handle: Handle): void {
   socket.setTimeout(IDLE_MS, () => socket.destroy())
   socket.on('error', () => socket.destroy())
-  onLine(socket, async line => {
+  onLine(socket, REQUEST_MAX, async line => {
+    socket.setTimeout(0) // From here on it is us who take the time.
     let answer: { result: unknown } | { error: string }
     try {
       answer = { result: (await handle(JSON.parse(line))) ?? null }
@@ -103,14 +132,17 @@ function serve(socket: Socket, handle: Handle): void {
   })
 }
 
-/** Calls back with the first line. */
-function onLine(socket: Socket, use: (line: string) => void): void {
+/** Calls back with the first line; hangs up on whoever sends more than that without one. */
+function onLine(socket: Socket, most: number, use: (line: string) => void): void {
   let text = ''
+  let used = false
   socket.setEncoding('utf8')
   socket.on('data', (chunk: string) => {
-    if (text.includes('\n')) return
+    if (used) return
     text += chunk
-    if (text.length > LINE_MAX) socket.destroy()
-    else if (text.includes('\n')) use(text.slice(0, text.indexOf('\n')))
+    const end = text.indexOf('\n')
+    used = end >= 0
+    if (used) use(text.slice(0, end))
+    else if (text.length > most) socket.destroy()
   })
 }
