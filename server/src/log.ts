@@ -1,3 +1,4 @@
+import { toHex } from '@oneknock/shared'
 import { type DestinationStream, type Logger, pino } from 'pino'
 
 export type Log = Logger
@@ -23,12 +24,16 @@ function readable(colour: boolean): DestinationStream {
       const { level, time, msg, ...rest } = JSON.parse(line)
       const [name, code] = LEVELS[level] ?? ['', 0]
       const fields = Object.entries(rest).map(([key, value]) => ` ${key}=${show(value)}`)
-      const text = `${name}${msg}${fields.join('')}`
+      const text = printable(`${name}${msg}${fields.join('')}`)
       const painted = colour && code ? `\x1b[${code}m${text}\x1b[0m` : text
       process.stdout.write(`${String(time).slice(11, 19)} ${painted}\n`)
     },
   }
 }
+
+/** What commands and other machines say may hold anything; a terminal would obey it. */
+const printable = (text: string): string =>
+  text.replace(/[\x00-\x1f\x7f-\x9f]/g, char => `\\x${toHex(Uint8Array.of(char.charCodeAt(0)))}`)
 
 const show = (value: unknown): string =>
   typeof value === 'string' && !value.includes(' ') ? value : JSON.stringify(value)
