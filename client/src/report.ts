@@ -2,7 +2,7 @@ import { formatNetwork, type Verb } from '@oneknock/shared'
 import { formatDuration } from './duration.ts'
 import { EXIT, type Exit } from './exit.ts'
 import type { KnockResult, NoReply, Opened } from './outcome.ts'
-import { explain } from './refusals.ts'
+import { type Explanation, explain } from './refusals.ts'
 
 /** What was knocked at, for messages. */
 export interface Knocked {
@@ -22,34 +22,69 @@ const CLOCK_WARN_MS = 30_000
 
 /** A result in one line for people. */
 export function report(result: KnockResult, knocked: Knocked): Report {
-  const place = `${knocked.host} port ${knocked.port}`
+  if (result.status === 'opened') return { exit: EXIT.opened, line: openLine(result) }
+  if (result.status === 'closed' && knocked.verb === 'close') {
+    const line = result.detail ? `closed: ${result.detail}` : 'nothing of yours was open'
+    return { exit: EXIT.opened, line }
+  }
+  const { what, next } = explainFailure(result, knocked)
+  const line = `${what}; ${next}`
+  const isRefusal = result.status === 'refused'
+  return { exit: EXITS[result.status], line: isRefusal ? `refused: ${line}` : line }
+}
+
+/** Every result but those that were hoped for. */
+export type Failed = Exclude<KnockResult, Opened>
+
+const EXITS: Readonly<Record<Failed['status'], Exit>> = {
+  closed: EXIT.refused,
+  pending: EXIT.pending,
+  refused: EXIT.refused,
+  'no-reply': EXIT.noReply,
+  unreachable: EXIT.noReply,
+  unresolved: EXIT.noReply,
+  aborted: EXIT.interrupted,
+  invalid: EXIT.usage,
+}
+
+/** Why a door is not open, in plain words, and what to do about it. */
+export function explainFailure(
+  result: Failed,
+  { name, host, port }: Omit<Knocked, 'verb'>,
+): Explanation {
+  const place = `${host} port ${port}`
   switch (result.status) {
-    case 'opened':
-      return { exit: EXIT.opened, line: openLine(result) }
     case 'closed':
-      return closedReport(result.detail, knocked.verb)
-    case 'pending': {
-      const what = `nobody has approved yet${result.detail && ` (${result.detail})`}`
-      return { exit: EXIT.pending, line: `${what}; knock again later with a new code` }
-    }
-    case 'refused': {
-      const { what, next } = explain(result)
-      return { exit: EXIT.refused, line: `refused: ${what}; ${next}` }
-    }
+      return {
+        what: 'the door was opened and has been closed again',
+        next: 'knock again with a new code',
+      }
+    case 'pending':
+      return {
+        what: `nobody has approved yet${result.detail && ` (${result.detail})`}`,
+        next: 'knock again later with a new code',
+      }
+    case 'refused':
+      return explain(result)
     case 'no-reply':
-      return { exit: EXIT.noReply, line: silenceLine(result, place) }
-    case 'unreachable': {
-      const next = "check the network, the VPN and this machine's own firewall"
-      return { exit: EXIT.noReply, line: `no way to ${place} (${result.cause}); ${next}` }
-    }
-    case 'unresolved': {
-      const next = `check the name, the network and the resolver, or add ${knocked.name} again`
-      return { exit: EXIT.noReply, line: `cannot find ${result.host} (${result.cause}); ${next}` }
-    }
+      return explainSilence(result, place)
+    case 'unreachable':
+      return {
+        what: `no way to ${place} (${result.cause})`,
+        next: "check the network, the VPN and this machine's own firewall",
+      }
+    case 'unresolved':
+      return {
+        what: `cannot find ${result.host} (${result.cause})`,
+        next: `check the name, the network and the resolver, or add ${name} again`,
+      }
     case 'aborted':
-      return { exit: EXIT.interrupted, line: 'interrupted; the door may have been opened' }
+      return { what: 'interrupted', next: 'the door may have been opened' }
     case 'invalid':
-      return { exit: EXIT.usage, line: `no packet can hold this: ${result.field} is out of bounds` }
+      return {
+        what: `no packet can hold this: ${result.field} is out of bounds`,
+        next: 'ask for less in one knock',
+      }
   }
 }
 
@@ -105,28 +140,24 @@ function openLine({ admitted, lifetime, until, detail }: Opened): string {
   return `open: ${services}for ${addresses}, ${formatDuration(lifetime)}, until ${moment(until)}`
 }
 
-function closedReport(detail: string, verb: Verb): Report {
-  if (verb === 'open') {
-    const line = 'the door was opened and has been closed again; knock again with a new code'
-    return { exit: EXIT.refused, line }
-  }
-  return { exit: EXIT.opened, line: detail ? `closed: ${detail}` : 'nothing of yours was open' }
-}
-
 /** The clock comes first: it is the likeliest, and the one that nobody thinks of. */
-function silenceLine({ portClosed, servers }: NoReply, place: string): string {
+function explainSilence({ portClosed, servers }: NoReply, place: string): Explanation {
   if (portClosed) {
-    return `no reply from ${place}: nothing listens there; is the port right, and oneknockd running?`
+    return {
+      what: `no reply from ${place}: nothing listens there`,
+      next: 'check that the port is right, and that oneknockd runs there',
+    }
   }
-  return (
-    `no reply from ${place} (${servers.join(', ')}): check this machine's clock first (timedatectl; ` +
-    'two minutes off meets silence), then that the address is right and no firewall drops UDP there, ' +
-    'and that this device is still enrolled'
-  )
+  return {
+    what: `no reply from ${place} (${servers.join(', ')})`,
+    next:
+      "check this machine's clock first (timedatectl; two minutes off meets silence), then that the " +
+      'address is right and no firewall drops UDP there, and that this device is still enrolled',
+  }
 }
 
 /** By this machine's clock and zone; without Intl, which takes longer to load than the knock. */
-function moment(ms: number): string {
+export function moment(ms: number): string {
   const two = (value: number) => String(value).padStart(2, '0')
   const date = new Date(ms)
   const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(':')

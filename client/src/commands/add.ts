@@ -1,11 +1,6 @@
-import {
-  type Invitation,
-  type InvitationError,
-  isName,
-  NAME_RULE,
-  parseInvitation,
-} from '@oneknock/shared'
+import { type Invitation, isName, NAME_RULE, parseInvitation } from '@oneknock/shared'
 import { EXIT, type Exit, Failure } from '../exit.ts'
+import { whyNoInvitation } from '../invitation.ts'
 import { say, warn } from '../output.ts'
 import { isCommand } from '../profile.ts'
 import { profilesFolder, saveProfile } from '../profiles.ts'
@@ -19,18 +14,6 @@ export interface AddFlags {
 
 /** Many times the longest invitation: a bound on what a mistaken pipe can fill. */
 const INPUT_MAX = 4096
-
-const PARTS: Readonly<Record<InvitationError['part'], string>> = {
-  scheme: 'it does not begin with oneknock://',
-  host: 'its host is neither a name nor an address',
-  port: 'its port is not a number of 1 to 65535',
-  version: 'its version (v) is not 1: a newer oneknock may read it',
-  name: `its server's name is none: ${NAME_RULE}`,
-  user: `its user is no name: ${NAME_RULE}`,
-  device: `its device is no name: ${NAME_RULE}`,
-  key: 'its key is missing or cut short',
-  services: `its services are no names: ${NAME_RULE}`,
-}
 
 export async function addCommand(given: string | undefined, flags: AddFlags): Promise<Exit> {
   const { name: wanted, otpCommand } = flags
@@ -60,11 +43,7 @@ export async function addCommand(given: string | undefined, flags: AddFlags): Pr
 function readInvitation(text: string): Invitation {
   const invitation = parseInvitation(text)
   if (invitation.ok) return invitation.value
-  const problem = PARTS[invitation.error.part]
-  throw new Failure(
-    EXIT.profile,
-    `this is no invitation: ${problem}; paste the whole line, or ask for a new one`,
-  )
+  throw new Failure(EXIT.profile, whyNoInvitation(invitation.error))
 }
 
 async function receive(): Promise<string> {
