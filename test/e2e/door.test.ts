@@ -184,7 +184,8 @@ describeWithNamespaces('one packet opens one door', () => {
 
   it('ends a grant on time with the daemon killed right after it, and knows it afterwards', async () => {
     const alice = await somebody()
-    expect((await client.knock(alice, 'ssh')).status).toBe(0)
+    const code = await oathtool(alice.secret)
+    expect((await client.knock(alice, 'ssh', '--otp', code)).status).toBe(0)
     await daemon.end('SIGKILL')
     const killedAt = performance.now()
     expect(await lab.client.probe('tcp', lab.server.v4, SSH, { limitMs: 2000 })).toBe('open')
@@ -192,7 +193,7 @@ describeWithNamespaces('one packet opens one door', () => {
     expect(performance.now() - killedAt).toBeLessThan(LIFETIME_S * 1000 + 1000)
     expect(await lab.stranger.probe('tcp', lab.server.v4, SSH)).toBe('silent')
     await daemon.start()
-    const again = await client.knock(alice, 'ssh')
+    const again = await client.knock(alice, 'ssh', '--otp', code)
     expect(again.said).toMatchObject({ reason: 'factor-used' })
   })
 
