@@ -133,7 +133,7 @@ describeWithNamespaces('nftables: the table itself', () => {
     await first.start()
     const doors = [
       opening('ssh', client.v4),
-      opening('ssh', 'fd77:0:0:c::/64', 50_000),
+      opening('ssh', '2001:db8:0:1::/64', 50_000),
       opening('game', client.v4, 40_000),
       opening('wide', '198.51.100.7', 30_000),
     ]

@@ -49,9 +49,7 @@ export class Channel {
     return new Promise((resolve, reject) => {
       if (this.#stopped) return reject(failure('unavailable', 'the guard was let go of'))
       this.#waiting.push({ command, resolve, reject })
-      this.#work ??= this.#workOff().finally(() => {
-        this.#work = undefined
-      })
+      this.#work ??= this.#workOff()
     })
   }
 
@@ -73,6 +71,8 @@ export class Channel {
       if (answer.kind === 'refused' && batch.length > 1) await this.#oneByOne(batch)
       else for (const job of batch) settle(job, answer)
     }
+    // In the same turn as the last look at what waits: whoever comes next starts it again.
+    this.#work = undefined
   }
 
   /** One of them was wrong, so none was carried out: the others shall not suffer for it. */

@@ -1,0 +1,97 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { systemClock } from '../../server/src/core/clock.ts'
+import { Channel } from '../../server/src/hooks/nftables/channel.ts'
+import type { GuardEvent } from '../../server/src/hooks/nftables/events.ts'
+import { describeWithNamespaces } from './lab.ts'
+import { holdNamespace, Namespace } from './namespace.ts'
+
+describeWithNamespaces('nftables: one channel to nft', () => {
+  let namespace: Namespace
+  let folder: string
+  let channel: Channel
+  let events: GuardEvent[]
+
+  beforeAll(async () => {
+    namespace = new Namespace(await holdNamespace())
+    folder = mkdtempSync(join(tmpdir(), 'okn-channel-'))
+    const script = `#!/bin/sh\nexec ${namespace.enter.join(' ')} nft "$@"\n`
+    writeFileSync(join(folder, 'nft'), script, { mode: 0o755 })
+  })
+  beforeEach(async () => {
+    await namespace.nft('table inet t { set s { type ipv4_addr; }; }')
+    events = []
+    const report = (event: GuardEvent) => events.push(event)
+    channel = new Channel({
+      program: join(folder, 'nft'),
+      clock: systemClock,
+      report,
+      joins: true,
+    })
+  })
+  afterEach(async () => {
+    await channel.stop()
+    await namespace.nft('flush ruleset')
+  })
+  afterAll(async () => {
+    await namespace.destroy()
+    rmSync(folder, { recursive: true })
+  })
+
+  const add = (address: string) => `add element inet t s { ${address} }`
+  const inSet = () => namespace.run('nft', 'list', 'set', 'inet', 't', 's')
+
+  it('refuses what is wrong and carries out its neighbours', async () => {
+    await channel.run(add('192.0.2.1'))
+    const commands = [
+      add('192.0.2.2'),
+      add('nonsense'),
+      'add element inet t gone { 1 }',
+      add('192.0.2.3'),
+    ]
+    const results = await Promise.allSettled(commands.map(command => channel.run(command)))
+    expect(results.map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'rejected',
+      'rejected',
+      'fulfilled',
+    ])
+    expect((results[2] as PromiseRejectedResult).reason).toMatchObject({
+      name: 'HookError',
+      code: 'failed',
+      message: expect.stringMatching(/^nft: No such file or directory/),
+    })
+    for (const n of [1, 2, 3]) expect(await inSet()).toContain(`192.0.2.${n}`)
+    expect(events).toEqual([])
+  })
+
+  it('brings back all that a command prints, however long', async () => {
+    const many = Array.from({ length: 20_000 }, (_, i) => `10.0.${i >> 8}.${i & 255}`)
+    await channel.run(add(many.join(', ')))
+    const printed = await channel.run('list set inet t s')
+    expect(printed.match(/10\.0\.\d+\.\d+/g)).toHaveLength(many.length)
+    expect(printed).not.toContain('datatype')
+  })
+
+  it('finishes what it was given before it stops, and takes no more', async () => {
+    const last = channel.run(add('192.0.2.9'))
+    const stopped = channel.stop()
+    await expect(channel.run(add('192.0.2.10'))).rejects.toMatchObject({ code: 'unavailable' })
+    await Promise.all([last, stopped])
+    expect(await inSet()).toContain('192.0.2.9')
+    expect(await inSet()).not.toContain('192.0.2.10')
+  })
+
+  it('says so when there is no nft to run', async () => {
+    const broken = new Channel({
+      program: join(folder, 'nowhere'),
+      clock: systemClock,
+      report: event => events.push(event),
+      joins: true,
+    })
+    await expect(broken.run(add('192.0.2.1'))).rejects.toMatchObject({ code: 'unavailable' })
+    await broken.stop()
+  })
+})
