@@ -1,5 +1,6 @@
 import {
   type Address,
+  type DerivedKeys,
   type Family,
   familyOf,
   KNOCK_ID_BYTES,
@@ -15,7 +16,7 @@ import type { Directory } from './core/directory.ts'
 import type { Event, KnockEvent } from './core/events.ts'
 import type { EndedWhy, Grant } from './core/grants.ts'
 import { type Circumstances, type Heard, join, judge, judgeClaim } from './core/judge.ts'
-import type { Keyring, ReadyKeys } from './core/keyring.ts'
+import type { Keyring } from './core/keyring.ts'
 import { askOf, JOIN_MS, type KnownKnock, type Outcome } from './core/knocks.ts'
 import { failedOutcome, familyAsked, mayJoin, present } from './core/outcomes.ts'
 import type { Host } from './core/policy.ts'
@@ -142,7 +143,7 @@ export class Gatekeeper {
   }
 
   /** A further packet of a known knock adds its address, or is told what became of the knock. */
-  async #again(heard: Heard, keys: ReadyKeys, known: KnownKnock): Promise<Verdict> {
+  async #again(heard: Heard, keys: DerivedKeys, known: KnownKnock): Promise<Verdict> {
     const { state, record, clock } = this.#parts
     let waited: unknown
     while (waited !== known.done) {
@@ -220,7 +221,7 @@ export class Gatekeeper {
     return { directory: directory(), host, state, now, newGrantId }
   }
 
-  #answer({ tag }: Heard, keys: ReadyKeys, outcome: Outcome): Verdict {
+  #answer({ tag }: Heard, keys: DerivedKeys, outcome: Outcome): Verdict {
     const { clock, random } = this.#parts
     const { network, ...rest } = outcome
     const reply = { ...rest, ...network, serverMs: clock.now() }

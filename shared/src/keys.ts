@@ -5,8 +5,9 @@ import { utf8ToBytes } from '@noble/hashes/utils.js'
 import { equalBytes, writeU64 } from './bytes.ts'
 import { EPOCH_MS, HINT_BYTES, KEY_BYTES, PROTOCOL, TAG_BYTES } from './constants.ts'
 
-const SALT = utf8ToBytes(PROTOCOL)
-const INFO = {
+/** HKDF's salt, and its info for each key. */
+export const KEY_SALT = utf8ToBytes(PROTOCOL)
+export const KEY_INFO = {
   hint: utf8ToBytes('hint'),
   knockEncrypt: utf8ToBytes('knock encrypt'),
   knockAuthenticate: utf8ToBytes('knock authenticate'),
@@ -15,24 +16,24 @@ const INFO = {
 } as const
 
 /** The five keys that a device key gives, 32 bytes each. */
-export type DerivedKeys = { readonly [name in keyof typeof INFO]: Uint8Array }
+export type DerivedKeys = { readonly [name in keyof typeof KEY_INFO]: Uint8Array }
 
 /** HKDF-SHA-256 (RFC 5869) with one label for each use, so that no key serves two. */
 export function deriveKeys(deviceKey: Uint8Array): DerivedKeys {
-  const pseudorandom = extract(sha256, deviceKey, SALT)
+  const pseudorandom = extract(sha256, deviceKey, KEY_SALT)
   const derive = (info: Uint8Array) => expand(sha256, pseudorandom, info, KEY_BYTES)
   return {
-    hint: derive(INFO.hint),
-    knockEncrypt: derive(INFO.knockEncrypt),
-    knockAuthenticate: derive(INFO.knockAuthenticate),
-    replyEncrypt: derive(INFO.replyEncrypt),
-    replyAuthenticate: derive(INFO.replyAuthenticate),
+    hint: derive(KEY_INFO.hint),
+    knockEncrypt: derive(KEY_INFO.knockEncrypt),
+    knockAuthenticate: derive(KEY_INFO.knockAuthenticate),
+    replyEncrypt: derive(KEY_INFO.replyEncrypt),
+    replyAuthenticate: derive(KEY_INFO.replyAuthenticate),
   }
 }
 
 /** Only the hint key: what a server needs for a device that has never knocked. */
 export const deriveHintKey = (deviceKey: Uint8Array): Uint8Array =>
-  expand(sha256, extract(sha256, deviceKey, SALT), INFO.hint, KEY_BYTES)
+  expand(sha256, extract(sha256, deviceKey, KEY_SALT), KEY_INFO.hint, KEY_BYTES)
 
 type Hmac = _HMAC<ReturnType<typeof sha256.create>>
 

@@ -1,4 +1,6 @@
-import { deriveHintKey, EPOCH_MS, epochOf, hintAt, KEY_BYTES, readU32 } from '@oneknock/shared'
+import { EPOCH_MS, epochOf, readU32, writeU64 } from '@oneknock/shared'
+import { deriveKey, MacStates } from './macs.ts'
+import { Presence } from './presence.ts'
 
 /** Fewest slots of a table: below this, doubling costs more than it saves. */
 const SLOTS_MIN = 16
@@ -16,7 +18,7 @@ const NOWHERE = -1
 export class HintTable {
   /** Minutes to either side of now. */
   readonly #reach: number
-  #keys = new Uint8Array(SLOTS_MIN * KEY_BYTES)
+  readonly #keys = new MacStates()
   #devices = 0
   /** Numbers below `#devices` that nobody has. A hint under their wiped keys could be anybody's guess. */
   readonly #free = new Set<number>()
@@ -24,15 +26,19 @@ export class HintTable {
   readonly #minutes = new Map<number, Minute>()
   /** The tables around the present minute, in the order in which they are searched. */
   #searched: readonly Minute[] = []
+  /** Their lanes in it. */
+  #lanes = 0
+  #presence: Presence
 
   constructor(freshnessMs: number) {
     this.#reach = Math.ceil(freshnessMs / EPOCH_MS)
+    this.#presence = new Presence(this.#reach * 2 + 2, SLOTS_MIN)
   }
 
   /** Takes in a device; its packets are found at once. */
   add(deviceKey: Uint8Array): number {
     const device = this.#newNumber()
-    this.#keys.set(deriveHintKey(deviceKey), device * KEY_BYTES)
+    this.#keys.set(device, deriveKey(deviceKey, 'hint'))
     for (const minute of this.#minutes.values()) {
       // A minute still being filled gets to this device by itself.
       if (minute.filled === device) minute.filled++
@@ -44,9 +50,9 @@ export class HintTable {
   /** No packet of this device is found any more. */
   remove(device: number): void {
     for (const minute of this.#minutes.values()) {
-      if (minute.filled > device) minute.forget(this.#hint(device, minute), device)
+      if (minute.filled > device) minute.forget(this.#hint(device, minute)[1]! >>> 0, device)
     }
-    this.#keys.fill(0, device * KEY_BYTES, (device + 1) * KEY_BYTES)
+    this.#keys.wipe(device)
     this.#free.add(device)
   }
 
@@ -58,11 +64,15 @@ export class HintTable {
     const epoch = epochOf(nowMs)
     if (epoch !== this.#epoch) this.#turn(epoch)
     const high = readU32(datagram, 0)
+    const lanes = this.#presence.lanesOf(high) & this.#lanes
+    if (lanes === 0) return NOWHERE
     const low = readU32(datagram, 4)
     const searched = this.#searched
     let slot = after < 0 ? NOWHERE : after % PLACES
     for (let i = after < 0 ? 0 : Math.floor(after / PLACES); i < searched.length; i++) {
-      const found = searched[i]!.find(high, low, slot)
+      const minute = searched[i]!
+      if ((lanes & minute.lane) === 0) continue
+      const found = minute.find(high, low, slot)
       if (found >= 0) return i * PLACES + found
       slot = NOWHERE
     }
@@ -87,8 +97,7 @@ export class HintTable {
     let left = count
     let more = false
     for (const wanted of this.#wanted()) {
-      const minute = this.#minutes.get(wanted) ?? new Minute(wanted, this.#devices)
-      this.#minutes.set(wanted, minute)
+      const minute = this.#minutes.get(wanted) ?? this.#begin(wanted)
       const until = Math.min(this.#devices, minute.filled + left)
       left -= until - minute.filled
       this.#fill(minute, until)
@@ -113,6 +122,14 @@ export class HintTable {
       }
     }
     this.#searched = searched.flatMap(minute => this.#minutes.get(minute) ?? [])
+    this.#lanes = this.#searched.reduce((lanes, { lane }) => lanes | lane, 0)
+  }
+
+  #begin(epoch: number): Minute {
+    const minute = new Minute(epoch, this.#presence.laneOf(epoch), this.#devices)
+    this.#presence.clear(minute.lane)
+    this.#minutes.set(epoch, minute)
+    return minute
   }
 
   #fill(minute: Minute, until: number): void {
@@ -123,12 +140,25 @@ export class HintTable {
   }
 
   #insert(minute: Minute, device: number): void {
+    if (this.#devices > this.#presence.capacity) this.#enlargePresence()
     const hint = this.#hint(device, minute)
-    minute.insert(readU32(hint, 0), readU32(hint, 4), device)
+    const high = hint[0]! >>> 0
+    minute.insert(high, hint[1]! >>> 0, device)
+    this.#presence.add(high, minute.lane)
   }
 
-  #hint(device: number, { epoch }: Minute): Uint8Array {
-    return hintAt(this.#keys.subarray(device * KEY_BYTES, (device + 1) * KEY_BYTES), epoch)
+  #enlargePresence(): void {
+    const { lanes } = this.#presence
+    this.#presence = new Presence(lanes, this.#devices * 2)
+    for (const minute of this.#minutes.values()) {
+      minute.eachHigh(high => this.#presence.add(high, minute.lane))
+    }
+  }
+
+  /** Its first two words: the hint. */
+  #hint(device: number, { epoch }: Minute): Int32Array {
+    writeU64(epochBytes, 0, epoch)
+    return this.#keys.sign(device, epochBytes, epochBytes.length)
   }
 
   #newNumber(): number {
@@ -136,14 +166,11 @@ export class HintTable {
       this.#free.delete(device)
       return device
     }
-    if ((this.#devices + 1) * KEY_BYTES > this.#keys.length) {
-      const grown = new Uint8Array(this.#keys.length * 2)
-      grown.set(this.#keys)
-      this.#keys = grown
-    }
     return this.#devices++
   }
 }
+
+const epochBytes = new Uint8Array(8)
 
 /**
  * One minute's hints: open addressing over typed arrays, less than half full, so that the usual
@@ -151,6 +178,7 @@ export class HintTable {
  */
 class Minute {
   readonly epoch: number
+  readonly lane: number
   /** Devices below this number are in. */
   filled = 0
   #entries = 0
@@ -159,8 +187,9 @@ class Minute {
   #owner: Int32Array
   #hints: Uint32Array
 
-  constructor(epoch: number, devices: number) {
+  constructor(epoch: number, lane: number, devices: number) {
     this.epoch = epoch
+    this.lane = lane
     let slots = SLOTS_MIN
     while (slots < devices * 2) slots *= 2
     this.#mask = slots - 1
@@ -195,12 +224,18 @@ class Minute {
     this.#entries++
   }
 
-  forget(hint: Uint8Array, device: number): void {
-    let slot = readU32(hint, 4) & this.#mask
+  forget(low: number, device: number): void {
+    let slot = low & this.#mask
     while (this.#owner[slot] !== 0 && this.#owner[slot] !== device + 1) {
       slot = (slot + 1) & this.#mask
     }
     if (this.#owner[slot] !== 0) this.#owner[slot] = -1
+  }
+
+  eachHigh(use: (high: number) => void): void {
+    for (let slot = 0; slot < this.#owner.length; slot++) {
+      if (this.#owner[slot]! > 0) use(this.#hints[2 * slot]!)
+    }
   }
 
   #grow(): void {

@@ -1,24 +1,22 @@
-import { type DerivedKeys, deriveKeys, MacKey } from '@oneknock/shared'
+import { AT, type DerivedKeys, deriveKeys } from '@oneknock/shared'
 import type { Device } from './directory.ts'
 import { HintTable } from './hints.ts'
+import { deriveKey, MacStates } from './macs.ts'
 
 /**
- * Devices whose derived keys and half-done MAC states are kept ready: some 3 KB each. Deriving them
- * anew costs one device some tens of microseconds, so a bound is cheap, and 100,000 devices stay small.
+ * Devices whose derived keys are kept: some 500 bytes each. Deriving them anew costs whoever has
+ * shown to have the device's key some tens of microseconds.
  */
 const READY_MAX = 8192
-
-/** What verifying a device's packets needs, derived once. */
-export interface ReadyKeys extends DerivedKeys {
-  readonly knockMac: MacKey
-}
 
 /** The devices that may knock: by hint, and with their keys at hand. */
 export class Keyring {
   readonly hints: HintTable
   readonly #devices: (Device | undefined)[] = []
   readonly #numbers = new Map<string, number>()
-  readonly #ready = new Map<string, ReadyKeys>()
+  /** By the same number as the hints: whose tag it is has to be found out for strangers' packets too. */
+  readonly #knockMacs = new MacStates()
+  readonly #ready = new Map<string, DerivedKeys>()
 
   constructor(freshnessMs: number) {
     this.hints = new HintTable(freshnessMs)
@@ -36,9 +34,7 @@ export class Keyring {
       if (!device || !sameKey(device.key, this.#devices[number]!.key)) this.#remove(id, number)
     }
     for (const device of wanted.values()) {
-      const number = this.#numbers.get(device.id) ?? this.hints.add(device.key)
-      this.#numbers.set(device.id, number)
-      this.#devices[number] = device
+      this.#devices[this.#numbers.get(device.id) ?? this.#add(device)] = device
     }
   }
 
@@ -46,18 +42,30 @@ export class Keyring {
     return this.#devices[number]
   }
 
-  keys(device: Device): ReadyKeys {
+  /** In constant time, without allocating: whether this device made the packet. */
+  hasMade(number: number, datagram: Uint8Array): boolean {
+    return this.#knockMacs.verifies(number, datagram, AT.tag)
+  }
+
+  keys(device: Device): DerivedKeys {
     const kept = this.#ready.get(device.id)
     if (kept) return kept
-    const derived = deriveKeys(device.key)
-    const keys = { ...derived, knockMac: new MacKey(derived.knockAuthenticate) }
+    const keys = deriveKeys(device.key)
     if (this.#ready.size >= READY_MAX) this.#ready.delete(this.#ready.keys().next().value!)
     this.#ready.set(device.id, keys)
     return keys
   }
 
+  #add({ id, key }: Device): number {
+    const number = this.hints.add(key)
+    this.#knockMacs.set(number, deriveKey(key, 'knockAuthenticate'))
+    this.#numbers.set(id, number)
+    return number
+  }
+
   #remove(id: string, number: number): void {
     this.hints.remove(number)
+    this.#knockMacs.wipe(number)
     this.#devices[number] = undefined
     this.#numbers.delete(id)
     this.#ready.delete(id)

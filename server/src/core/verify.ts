@@ -1,6 +1,13 @@
-import { AT, decryptKnock, epochOf, type Knock, PACKET_BYTES, parseKnock } from '@oneknock/shared'
+import {
+  type DerivedKeys,
+  decryptKnock,
+  epochOf,
+  type Knock,
+  PACKET_BYTES,
+  parseKnock,
+} from '@oneknock/shared'
 import type { Device } from './directory.ts'
-import type { Keyring, ReadyKeys } from './keyring.ts'
+import type { Keyring } from './keyring.ts'
 
 /** Where a packet that gets no answer was stopped, in the order of the steps of DESIGN 4. */
 export const SILENT_STAGES = [
@@ -19,7 +26,7 @@ export type SilentStage = (typeof SILENT_STAGES)[number]
 /** A packet that someone with the device's key made, about now. */
 export interface Authentic {
   readonly device: Device
-  readonly keys: ReadyKeys
+  readonly keys: DerivedKeys
   readonly knock: Knock
 }
 
@@ -45,10 +52,10 @@ export function authenticate(
   let place = hints.find(datagram, nowMs)
   if (place < 0) return 'hint'
   for (; place >= 0; place = hints.find(datagram, nowMs, place)) {
-    const device = keyring.device(hints.deviceAt(place))
-    if (!device) continue
+    const number = hints.deviceAt(place)
+    if (!keyring.hasMade(number, datagram)) continue
+    const device = keyring.device(number)!
     const keys = keyring.keys(device)
-    if (!keys.knockMac.verifies(datagram, AT.tag, datagram.subarray(0, AT.tag))) continue
     return readAuthentic(datagram, device, keys, hints.epochAt(place), nowMs, freshness)
   }
   return 'tag'
@@ -57,7 +64,7 @@ export function authenticate(
 function readAuthentic(
   datagram: Uint8Array,
   device: Device,
-  keys: ReadyKeys,
+  keys: DerivedKeys,
   epoch: number,
   nowMs: number,
   { windowMs, floor }: Freshness,

@@ -1,0 +1,48 @@
+/** Of junk, about one packet in nine finds a slot taken by chance, and is then looked up in vain. */
+const SLOTS_PER_HINT = 32
+const SLOTS_MIN = 256
+const BYTE_LANES = 8
+
+/**
+ * Which tables may hold a hint, and which cannot: one look that settles most of what strangers send,
+ * where each table would take its own. A lane is one table's bit in every slot.
+ */
+export class Presence {
+  readonly lanes: number
+  /** Hints in each lane up to which it is as sparse as it should be. */
+  readonly capacity: number
+  readonly #slots: Uint8Array | Uint32Array
+  /** The same, to clear a lane several slots at a time. */
+  readonly #words: Uint32Array
+  readonly #mask: number
+
+  constructor(lanes: number, capacity: number) {
+    let slots = SLOTS_MIN
+    while (slots < capacity * SLOTS_PER_HINT) slots *= 2
+    this.lanes = lanes
+    this.capacity = capacity
+    this.#slots = lanes > BYTE_LANES ? new Uint32Array(slots) : new Uint8Array(slots)
+    this.#words = new Uint32Array(this.#slots.buffer)
+    this.#mask = slots - 1
+  }
+
+  /** The lane of a minute; as many minutes in a row as there are lanes have one each. */
+  laneOf(epoch: number): number {
+    return 1 << (epoch % this.lanes)
+  }
+
+  add(high: number, lane: number): void {
+    const slot = high & this.#mask
+    this.#slots[slot] = this.#slots[slot]! | lane
+  }
+
+  /** All lanes in which a hint that begins so may be. */
+  lanesOf(high: number): number {
+    return this.#slots[high & this.#mask]!
+  }
+
+  clear(lane: number): void {
+    const everySlot = this.lanes > BYTE_LANES ? lane : lane * 0x01010101
+    for (let i = 0; i < this.#words.length; i++) this.#words[i] = this.#words[i]! & ~everySlot
+  }
+}
