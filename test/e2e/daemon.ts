@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -40,27 +40,46 @@ export async function buildDaemon(): Promise<{ path: string; remove(): void }> {
   return { path, remove: () => rmSync(folder, { recursive: true }) }
 }
 
+/** Where programs run: a namespace of the lab, or this machine's loopback. */
+export type Place = Pick<Namespace, 'tryRun' | 'spawn'>
+
+/** Without namespaces, and as whoever runs the tests. */
+export const HERE: Place = {
+  tryRun([program, ...args], input = '') {
+    return new Promise(resolve => {
+      const child = execFile(program!, args, (error, stdout, stderr) => {
+        const status = typeof error?.code === 'number' ? error.code : error ? -1 : 0
+        resolve({ status, stdout, stderr })
+      })
+      child.stdin!.on('error', () => {})
+      child.stdin!.end(input)
+    })
+  },
+  spawn: ([program, ...args], options = {}) => spawn(program!, args, options),
+}
+
 export interface Enrolment {
   readonly user: string
   readonly invitation: string
   readonly secret: string
 }
 
-/** The daemon as a unit of its own would run it: in a namespace, without root, with one capability. */
+/** The daemon as its unit would run it: in a namespace without root and with one capability, or here. */
 export class Daemon {
   readonly folder: string
   readonly output: string[] = []
-  readonly #host: Namespace
-  readonly #program: string
+  readonly #place: Place
+  readonly #program: readonly string[]
   #process: ChildProcess | undefined
 
-  constructor(host: Namespace, program: string, config: (folder: string) => string) {
-    this.#host = host
-    this.#program = program
+  constructor(place: Place, program: string, config: (folder: string) => string) {
+    const prefix = place === HERE ? [] : UNPRIVILEGED
+    this.#place = place
+    this.#program = [...prefix, process.execPath, program]
     this.folder = mkdtempSync(join(tmpdir(), 'oneknock-e2e-'))
     for (const name of ['users', 'state']) mkdirSync(join(this.folder, name), { mode: 0o700 })
     writeFileSync(this.configFile, config(this.folder), { mode: 0o600 })
-    for (const name of ['', 'users', 'state', 'oneknockd.toml']) {
+    for (const name of place === HERE ? [] : ['', 'users', 'state', 'oneknockd.toml']) {
       chownSync(join(this.folder, name), NOBODY, NOBODY)
     }
   }
@@ -71,8 +90,7 @@ export class Daemon {
 
   /** Runs a command of the administrator, as the daemon's user. */
   command(...args: readonly string[]): Promise<Ran> {
-    const command = [...UNPRIVILEGED, process.execPath, this.#program, ...args]
-    return this.#host.tryRun([...command, '--config', this.configFile])
+    return this.#place.tryRun([...this.#program, ...args, '--config', this.configFile])
   }
 
   async enrol(user: string, services: string): Promise<Enrolment> {
@@ -83,8 +101,8 @@ export class Daemon {
   }
 
   async start(): Promise<void> {
-    const command = [...UNPRIVILEGED, process.execPath, this.#program, 'run']
-    const child = this.#host.spawn([...command, '--config', this.configFile], { stdio: 'pipe' })
+    const command = [...this.#program, 'run', '--config', this.configFile]
+    const child = this.#place.spawn(command, { stdio: 'pipe' })
     this.#process = child
     this.output.length = 0
     const collect = (chunk: Buffer) => this.output.push(String(chunk))
@@ -114,15 +132,15 @@ export class Daemon {
 
 /** The client's own command, on a host of the lab. */
 export class Client {
-  readonly #host: Namespace
+  readonly #place: Place
   readonly #folder = mkdtempSync(join(tmpdir(), 'oneknock-e2e-'))
 
-  constructor(host: Namespace) {
-    this.#host = host
+  constructor(place: Place) {
+    this.#place = place
   }
 
   async add({ user, invitation }: Enrolment): Promise<void> {
-    const added = await this.#run(['add', '--name', user], invitation)
+    const added = await this.run(['add', '--name', user], invitation)
     if (added.status !== 0) throw new Error(`add: ${added.stderr}`)
   }
 
@@ -133,13 +151,13 @@ export class Client {
   ): Promise<{ status: number; said: Record<string, unknown>; stderr: string }> {
     const code = totpCode(parseTotpSecret(secret)!, totpStep(Date.now()))
     const otp = args.includes('--otp') ? [] : ['--otp', code]
-    const ran = await this.#run(['knock', user, '--json', ...otp, ...args])
+    const ran = await this.run(['knock', user, '--json', ...otp, ...args])
     const lines = ran.stdout.trim().split('\n')
     return { status: ran.status, said: JSON.parse(lines.at(-1) || '{}'), stderr: ran.stderr }
   }
 
   async close({ user }: Enrolment): Promise<void> {
-    const closed = await this.#run(['close', user])
+    const closed = await this.run(['close', user])
     if (closed.status !== 0) throw new Error(`close: ${closed.stderr}`)
   }
 
@@ -147,9 +165,10 @@ export class Client {
     rmSync(this.#folder, { recursive: true })
   }
 
-  #run(args: readonly string[], input?: string): Promise<Ran> {
-    const environment = ['env', `XDG_CONFIG_HOME=${this.#folder}`, 'NO_COLOR=1']
-    return this.#host.tryRun([...environment, process.execPath, CLIENT, ...args], input)
+  /** Runs a command of the client, behind another program such as `faketime` if need be. */
+  run(args: readonly string[], input?: string, before: readonly string[] = []): Promise<Ran> {
+    const environment = [...before, 'env', `XDG_CONFIG_HOME=${this.#folder}`, 'NO_COLOR=1']
+    return this.#place.tryRun([...environment, process.execPath, CLIENT, ...args], input)
   }
 }
 
