@@ -1,0 +1,200 @@
+import { type Address, parseAddress, parseNetwork } from '@oneknock/shared'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Port } from '../../../server/src/core/directory.ts'
+import {
+  formatDuration,
+  hasEnded,
+  openCommand,
+  parseDuration,
+} from '../../../server/src/hooks/nftables/elements.ts'
+import { parseListing, skeleton } from '../../../server/src/hooks/nftables/listing.ts'
+import { renderFile } from '../../../server/src/hooks/nftables/ruleset.ts'
+import { parseSockets, parseTracked } from '../../../server/src/hooks/nftables/sockets.ts'
+import { addressIn } from '../../../server/src/hooks/nftables/text.ts'
+import { zonesOf } from '../../../server/src/hooks/nftables/zones.ts'
+import { service } from './service.ts'
+
+const tcp = (port: number): Port => ({ protocol: 'tcp', port })
+const udp = (port: number): Port => ({ protocol: 'udp', port })
+
+describe('durations', () => {
+  it('are written in parts and read back', () => {
+    expect(formatDuration(93_784_005)).toBe('1d2h3m4s5ms')
+    expect(formatDuration(1_500)).toBe('1s500ms')
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 2 ** 50 }), ms => {
+        expect(parseDuration(formatDuration(ms))).toBe(ms)
+      }),
+    )
+  })
+
+  it.each([Number.NaN, Number.NEGATIVE_INFINITY, -1, 0, 0.4, 9.9])(
+    'of %d close, since no timeout would be for ever',
+    remaining => {
+      expect(hasEnded(remaining)).toBe(true)
+      const network = parseNetwork('192.0.2.1')!
+      const command = openCommand({ zone: 'host', network, port: tcp(22), remaining })
+      expect(command).toMatch(/^add element [^;]*; delete element [^;]*$/)
+    },
+  )
+})
+
+describe('zones', () => {
+  it('are this host, and each service that names another', () => {
+    const destination = [parseNetwork('10.0.0.5')!]
+    const zones = zonesOf([
+      service('ssh', { ports: [tcp(22)] }),
+      service('all', { ports: [tcp(22), udp(53)], onExpiry: 'cut' }),
+      service('nas', { ports: [tcp(22)], destination }),
+      service('gate', {}),
+    ])
+    expect(zones.map(({ name }) => name)).toEqual(['host', 'to_nas'])
+    expect(zones[0]).toMatchObject({ ports: [tcp(22), udp(53)], cutPorts: [udp(53)] })
+  })
+
+  it('hold the lengths that policy allows', () => {
+    const [zone] = zonesOf([
+      service('ssh', { ports: [tcp(22)], maxPrefix: { ipv4: 126, ipv6: 128 } }),
+      service('web', { ports: [tcp(80)], maxPrefix: { ipv4: 128, ipv6: 127 } }),
+    ])
+    expect(zone!.prefixes).toEqual({ 4: [32, 31, 30], 6: [128, 127] })
+  })
+})
+
+describe('the table', () => {
+  it('guards nothing if there is nothing to guard', () => {
+    expect(renderFile({ zones: [], allow: [], spaPorts: [] })).not.toContain('chain')
+  })
+
+  it('names networks so that none overlaps another', () => {
+    const networks = ['10.1.0.0/16', '10.0.0.0/8', '10.0.0.0/8', 'fd00::1', '192.0.2.1']
+    expect(
+      addressIn(
+        'saddr',
+        networks.map(text => parseNetwork(text)!),
+      ),
+    ).toEqual(['ip saddr { 10.0.0.0/8, 192.0.2.1/32 }', 'ip6 saddr { fd00::1/128 }'])
+  })
+})
+
+/** As nft 1.0.6 prints it, where there is an /etc/protocols. */
+const LISTED = `table inet oneknock {
+	set host_open4_24 {
+		type ipv4_addr . inet_proto . inet_service
+		flags timeout
+		elements = { 192.0.2.0 . tcp . 22 timeout 1m expires 59s996ms,
+			     198.51.100.0 . udp . 53 timeout 1m expires 1d2ms }
+	}
+
+	set to_nas_open6_128 {
+		type ipv6_addr . inet_proto . inet_service
+		flags timeout
+		elements = { 2001:db8::1 . tcp . 22 }
+	}
+
+	set host_live6 {
+		type ipv6_addr . inet_proto . inet_service . inet_service
+		size 262144
+		flags dynamic,timeout
+		timeout 1d
+		elements = { 2001:db8::1 . tcp . 40000 . 22 expires 23h59m59s988ms }
+	}
+
+	chain judge {
+		meta l4proto . th dport { tcp . 22, udp . 53 } fib daddr type != unicast jump host
+		meta l4proto . th dport { tcp . 22 } ip daddr 10.0.0.5 jump to_nas
+		meta l4proto . th dport { tcp . 22, udp . 53 } fib daddr type != unicast drop
+	}
+}
+`
+
+describe('a listing', () => {
+  it('tells what is open, live and guarded; what has no end does not count', () => {
+    const { open, live, guarded } = parseListing(LISTED)
+    expect(open).toEqual([
+      {
+        zone: 'host',
+        network: parseNetwork('192.0.2.0/24'),
+        port: tcp(22),
+        remaining: 59_996,
+      },
+      {
+        zone: 'host',
+        network: parseNetwork('198.51.100.0/24'),
+        port: udp(53),
+        remaining: 86_400_002,
+      },
+    ])
+    const flow = { address: '2001:db8::1', peerPort: 40_000, protocol: 'tcp', port: 22 }
+    expect(live).toEqual([{ zone: 'host', flow, remaining: 86_399_988 }])
+    expect([...guarded]).toEqual([
+      ['host', [tcp(22), udp(53)]],
+      ['to_nas', [tcp(22)]],
+    ])
+  })
+
+  it('reads the same where protocols have no names', () => {
+    const bare = LISTED.replaceAll(' tcp ', ' 6 ').replaceAll(' udp ', ' 17 ')
+    expect(parseListing(bare)).toEqual(parseListing(LISTED))
+  })
+
+  it('has a skeleton that elements and remarks do not change', () => {
+    const moved = LISTED.replace('59s996ms', '12s').replace(
+      /\n\t\telements = \{ 2001:db8::1 \. tcp \. 40000[^}]*\}/,
+      '',
+    )
+    expect(skeleton(moved)).toBe(skeleton(LISTED))
+    expect(skeleton(LISTED.replace('size 262144', 'size 262144\t# count 7'))).toBe(skeleton(LISTED))
+    expect(skeleton(LISTED.replace('{ tcp . 22 } ip', '{ tcp . 23 } ip'))).not.toBe(
+      skeleton(LISTED),
+    )
+    expect(skeleton(LISTED.replace('drop', 'accept'))).not.toBe(skeleton(LISTED))
+  })
+})
+
+describe('flows', () => {
+  it('are read from the socket tables, without those that only listen or have ended', () => {
+    const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid
+   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0
+   1: 0100004D:0016 020C4D0A:9C40 01 00000000:00000000 00:00000000 00000000     0
+   2: 0100004D:0016 020C4D0A:9C41 06 00000000:00000000 00:00000000 00000000     0
+   3: 0100004D:0016 020C4D0A:9C42 08 00000000:00000000 00:00000000 00000000     0
+`
+    expect(parseSockets(table, 'tcp').map(({ flow }) => flow)).toEqual([
+      { address: '10.77.12.2', peerPort: 40_000, protocol: 'tcp', port: 22 },
+      { address: '10.77.12.2', peerPort: 40_002, protocol: 'tcp', port: 22 },
+    ])
+  })
+
+  it('of dual-stack sockets are of the family that they are on the wire', () => {
+    const table = `   1: 0000000000000000FFFF00000100007F:08AE 0000000000000000FFFF00000100007F:B09E 01
+   2: 000077FD00000000000000000100000D:0016 000077FD00000C000000000002000000:C148 01`
+    const [mapped, v6] = parseSockets(table, 'udp')
+    expect(mapped!.flow.address).toBe('127.0.0.1')
+    expect(v6!.flow).toEqual({
+      address: 'fd77:0:c::2',
+      peerPort: 0xc148,
+      protocol: 'udp',
+      port: 22,
+    })
+  })
+
+  it.each(['', 'ipv4     2 '])(
+    'are read from connection tracking, in both directions: "%s"',
+    start => {
+      const table = `${start}tcp      6 431999 ESTABLISHED src=192.0.2.1 dst=10.0.0.1 sport=40000 dport=8080 src=10.88.0.2 dst=192.0.2.1 sport=80 dport=40000 [ASSURED] mark=0 use=1
+${start}tcp      6 100 TIME_WAIT src=192.0.2.1 dst=10.0.0.1 sport=40001 dport=8080 src=10.88.0.2 dst=192.0.2.1 sport=80 dport=40001 [ASSURED] mark=0 use=1
+${start}udp      17 29 src=192.0.2.1 dst=10.0.0.1 sport=40002 dport=8080 [UNREPLIED] src=10.88.0.2 dst=192.0.2.1 sport=80 dport=40002 mark=0 use=1
+${start}udp      17 29 src=10.88.0.2 dst=192.0.2.9 sport=8080 dport=53 src=192.0.2.9 dst=10.0.0.1 sport=53 dport=8080 mark=0 use=1
+${start}icmp     1 29 src=10.0.0.1 dst=192.0.2.9 type=8 code=0 id=1 src=192.0.2.9 dst=10.0.0.1 type=0 code=0 id=1 mark=0 use=1
+`
+      const own = new Set<Address>([parseAddress('10.0.0.1')!])
+      const here = parseTracked(table, own).filter(flow => flow.here)
+      expect(here.map(({ flow }) => flow)).toEqual([
+        { address: '192.0.2.1', peerPort: 40_000, protocol: 'tcp', port: 8080 },
+        { address: '192.0.2.9', peerPort: 53, protocol: 'udp', port: 8080 },
+      ])
+    },
+  )
+})
