@@ -163,17 +163,12 @@ export class Gatekeeper {
       }
       outcome = event.outcome
     }
-    const { tag, device, knock } = heard
-    const durable = await record(
-      {
-        event: 'seen',
-        tag: toHex(tag),
-        device: device.id,
-        sentAt: knock.sentAt,
-        reason: outcome.reason,
-      },
-      { refusal: outcome.status === 'refused' },
-    )
+    const { device, knock } = heard
+    const { reason, status } = outcome
+    const tag = toHex(heard.tag)
+    const seen = { event: 'seen', tag, device: device.id, sentAt: knock.sentAt, reason } as const
+    state.apply(seen, clock.now())
+    const durable = await record(seen, { refusal: status === 'refused' })
     const told = durable ? outcome : failedOutcome(outcome, 'state-unavailable')
     return this.#answer(heard, keys, told)
   }

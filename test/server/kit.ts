@@ -21,7 +21,7 @@ import type { Host } from '../../server/src/core/policy.ts'
 import { State } from '../../server/src/core/state.ts'
 import { Counters } from '../../server/src/counters.ts'
 import { Doors, type Fault } from '../../server/src/doors.ts'
-import { Gatekeeper } from '../../server/src/gatekeeper.ts'
+import { Gatekeeper, type Record } from '../../server/src/gatekeeper.ts'
 import { MemoryHook } from '../../server/src/hooks/memory.ts'
 
 export const NOON = Date.UTC(2026, 10, 21, 12)
@@ -130,6 +130,14 @@ export function kit(options: KitOptions = {}) {
     limitMs: options.hookLimitMs ?? 1000,
   })
   const counters = new Counters()
+  /** In the order of the calls, as the ledger does it. */
+  const record: Record = async (event, { refusal = false } = {}) => {
+    const at = clock.now()
+    await disk.gate
+    const durable = disk.works && (disk.refusals || !refusal)
+    if (durable) lines.push({ event, at })
+    return durable
+  }
   const gatekeeper = new Gatekeeper({
     clock,
     random: countingRandom(),
@@ -137,13 +145,7 @@ export function kit(options: KitOptions = {}) {
     state,
     directory: () => directory,
     host: { isOwn: () => false, listensOnLoopback: false, ...options.host },
-    record: async (event, { refusal = false } = {}) => {
-      const at = clock.now()
-      await disk.gate
-      const durable = disk.works && (disk.refusals || !refusal)
-      if (durable) lines.push({ event, at })
-      return durable
-    },
+    record,
     doors,
     counters,
     freshnessMs: FRESHNESS_MS,
@@ -155,6 +157,7 @@ export function kit(options: KitOptions = {}) {
     hook,
     lines,
     disk,
+    record,
     faults,
     doors,
     counters,
