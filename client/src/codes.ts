@@ -1,37 +1,49 @@
 import { type Factor, fail, NO_FACTOR, ok, type Result } from '@oneknock/shared'
+import { askPerson, type NoAnswer, printedBy, REACH, type Reach } from './asking.ts'
 import { parseFactor } from './factor.ts'
 
 /** Where this knock's code comes from. */
 export type CodeSource =
   | { readonly kind: 'given'; readonly code: string }
   | { readonly kind: 'command'; readonly command: string }
+  /** An authenticator's secret, in base32. */
+  | { readonly kind: 'secret'; readonly secret: string }
   | { readonly kind: 'ask' }
   | { readonly kind: 'none' }
 
+/** What the flags say of codes; `otp: false` is `--no-otp`. */
+export interface CodeFlags {
+  readonly otp?: string | false
+  readonly otpCommand?: string
+}
+
 /** Why there is no code: one line that never holds it. */
 export interface CodeError {
-  readonly code: 'not-a-code' | 'command-failed' | 'nobody-to-ask' | 'interrupted'
+  readonly code: 'not-a-code' | NoAnswer['code']
   readonly message: string
 }
 
-/** A command may wait for a passphrase, or for a key to be touched. */
-export const COMMAND_MS = 60_000
-
 /** What the flags say wins over what the profile says; a person is asked when neither says anything. */
 export function codeSource(
-  flags: { readonly otp?: string | false; readonly otpCommand?: string },
-  profile: { readonly otpCommand?: string },
+  flags: CodeFlags,
+  profile: { readonly otpCommand?: string; readonly totpSecret?: string },
 ): CodeSource {
   if (flags.otp === false) return { kind: 'none' }
   if (flags.otp !== undefined) return { kind: 'given', code: flags.otp }
   const command = flags.otpCommand ?? profile.otpCommand
-  return command === undefined ? { kind: 'ask' } : { kind: 'command', command }
+  if (command !== undefined) return { kind: 'command', command }
+  const secret = profile.totpSecret
+  return secret === undefined ? { kind: 'ask' } : { kind: 'secret', secret }
 }
+
+/** Whether it has another code by and by, without anybody being asked. */
+export const isEndless = ({ kind }: CodeSource): boolean =>
+  kind === 'command' || kind === 'secret' || kind === 'none'
 
 export async function obtainFactor(
   source: CodeSource,
   target: string,
-  env: NodeJS.ProcessEnv = process.env,
+  reach: Reach = REACH,
 ): Promise<Result<Factor, CodeError>> {
   switch (source.kind) {
     case 'none':
@@ -39,39 +51,34 @@ export async function obtainFactor(
     case 'given':
       return parseFactor(source.code)
     case 'command':
-      return fromProgram('the code command', ['/bin/sh', '-c', source.command])
+      return fromCommand(source.command, reach)
+    case 'secret': {
+      const { codeAt } = await import('./stored-secret.ts')
+      return ok({ kind: 'totp', code: codeAt(source.secret, Date.now()) })
+    }
     case 'ask':
-      return fromPerson(`Code for ${target}: `, env)
+      return fromPerson(target, reach)
   }
 }
 
-async function fromPerson(
-  question: string,
-  env: NodeJS.ProcessEnv,
-): Promise<Result<Factor, CodeError>> {
-  const { askTerminal } = await import('./terminal.ts')
-  const asked = await askTerminal(question, 'stars')
-  if (asked.ok) return parseFactor(asked.value)
-  if (asked.error === 'interrupted') {
-    return fail({ code: 'interrupted', message: 'no code was given; nothing was sent' })
-  }
-  if (env.SSH_ASKPASS) return fromProgram('SSH_ASKPASS', [env.SSH_ASKPASS, question])
-  const message =
-    'a code is needed, and there is no terminal to ask on: give --otp-command, or set SSH_ASKPASS'
-  return fail({ code: 'nobody-to-ask', message })
+async function fromPerson(target: string, reach: Reach): Promise<Result<Factor, CodeError>> {
+  const asked = await askPerson(
+    {
+      what: 'code',
+      text: `Code for ${target}: `,
+      echo: 'stars',
+      otherwise: 'give --otp-command, or set SSH_ASKPASS',
+    },
+    reach,
+  )
+  return asked.ok ? parseFactor(asked.value) : asked
 }
 
-async function fromProgram(
-  name: string,
-  [file, ...args]: readonly [string, ...string[]],
-): Promise<Result<Factor, CodeError>> {
-  const { capture } = await import('./capture.ts')
-  const printed = await capture(file, args, COMMAND_MS)
-  if (!printed.ok) {
-    return fail({ code: 'command-failed', message: `${name} ${printed.error}; nothing was sent` })
-  }
+async function fromCommand(command: string, reach: Reach): Promise<Result<Factor, CodeError>> {
+  const printed = await printedBy('the code command', ['/bin/sh', '-c', command], reach)
+  if (!printed.ok) return printed
   const factor = parseFactor(printed.value)
   if (factor.ok) return factor
-  const message = `${name} printed no code: ${factor.error.message}`
+  const message = `the code command printed no code: ${factor.error.message}`
   return fail({ code: 'command-failed', message })
 }

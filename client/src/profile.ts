@@ -1,18 +1,16 @@
 import {
   fail,
   formatNetwork,
-  fromBase64Url,
   isName,
-  KEY_BYTES,
   NAME_RULE,
   type Network,
   ok,
   parseAddress,
   parseNetwork,
   type Result,
-  toBase64Url,
 } from '@oneknock/shared'
 import { quote } from './quote.ts'
+import { formatStoredKey, parseStoredKey, type StoredKey } from './stored-key.ts'
 
 /** What the client keeps of one target: one JSON file. */
 export interface Profile {
@@ -25,12 +23,11 @@ export interface Profile {
   readonly services: readonly string[]
   /** A command line for /bin/sh that prints a code. */
   readonly otpCommand?: string
+  /** The authenticator's secret in base32, for machines. With a sealed key it is in the box. */
+  readonly totpSecret?: string
   /** What to admit instead of this machine's own addresses. */
   readonly address?: Network
 }
-
-/** How the device key is kept. Other kinds, such as one sealed with a passphrase, have their own fields. */
-export type StoredKey = { readonly kind: 'plain'; readonly bytes: Uint8Array }
 
 /** What is wrong with a profile's text. Never holds a value: it may be the key. */
 export interface ProfileProblem {
@@ -45,6 +42,8 @@ const HOST_MAX = 253
 const HOST_NAME = /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/
 /** More than any sensible command line; a bound on what is printed and run. */
 const COMMAND_MAX = 4096
+/** RFC 4648 base32 of 10 bytes, the shortest that services hand out, to 64, what HMAC-SHA-1 takes whole. */
+const TOTP_SECRET = /^[A-Z2-7]{16,103}$/
 
 const parsed = <T>(value: T | undefined, problem: string): Result<T, ProfileProblem> =>
   value === undefined ? fail({ problem }) : ok(value)
@@ -58,9 +57,10 @@ const FIELDS = {
   port: value => parsed(asPort(value), 'must be a whole number of 1 to 65535'),
   user: value => parsed(asName(value), `must be a name: ${NAME_RULE}`),
   device: value => parsed(asName(value), `must be a name: ${NAME_RULE}`),
-  key: parseKey,
+  key: parseStoredKey,
   services: value => parsed(asNames(value), `must be a list of names: ${NAME_RULE}`),
   otp_command: value => parsed(asCommand(value), 'must be one line for /bin/sh'),
+  totp_secret: value => parsed(asTotpSecret(value), 'must be an authenticator secret in base32'),
   address: value => parsed(asNetwork(value), 'must be an address or a prefix: 203.0.113.0/24'),
 } satisfies Record<string, FieldParser>
 
@@ -68,7 +68,7 @@ type Field = keyof typeof FIELDS
 type Value<F extends Field> = Extract<ReturnType<(typeof FIELDS)[F]>, { ok: true }>['value']
 type Fields = { [F in Field]: Value<F> }
 
-const OPTIONAL: readonly Field[] = ['otp_command', 'address']
+const OPTIONAL: readonly Field[] = ['otp_command', 'totp_secret', 'address']
 
 /** Strict: a key that is missing, unknown or out of its grammar is named, and the first such is the answer. */
 export function parseProfile(text: string): Result<Profile, ProfileProblem> {
@@ -90,7 +90,11 @@ export function parseProfile(text: string): Result<Profile, ProfileProblem> {
     }
     fields[field] = value.value
   }
-  const { host, port, user, device, key, services, otp_command, address } = fields as Fields
+  const { host, port, user, device, key, services, otp_command, totp_secret, address } =
+    fields as Fields
+  if (key.kind === 'sealed' && totp_secret !== undefined) {
+    return fail({ key: 'totp_secret', problem: 'must not lie open beside a sealed key' })
+  }
   return ok({
     host,
     port,
@@ -99,36 +103,26 @@ export function parseProfile(text: string): Result<Profile, ProfileProblem> {
     key,
     services,
     ...(otp_command !== undefined && { otpCommand: otp_command }),
+    ...(totp_secret !== undefined && { totpSecret: totp_secret }),
     ...(address !== undefined && { address }),
   })
 }
 
 export function formatProfile(profile: Profile): string {
-  const { host, port, user, device, key, services, otpCommand, address } = profile
+  const { host, port, user, device, key, services, otpCommand, totpSecret, address } = profile
   const fields = {
     version: FORMAT,
     host,
     port,
     user,
     device,
-    key: { kind: key.kind, base64url: toBase64Url(key.bytes) },
+    key: formatStoredKey(key),
     services,
     otp_command: otpCommand,
+    totp_secret: totpSecret,
     address: address && formatNetwork(address),
   }
   return `${JSON.stringify(fields, undefined, 2)}\n`
-}
-
-function parseKey(value: unknown): Result<StoredKey, ProfileProblem> {
-  if (!isObject(value)) return fail({ problem: 'must be an object' })
-  if (value.kind !== 'plain') return fail({ key: 'kind', problem: 'must be "plain"' })
-  const unknown = Object.keys(value).find(key => key !== 'kind' && key !== 'base64url')
-  if (unknown !== undefined)
-    return fail({ problem: `has ${quote(unknown)}, which a plain key has not` })
-  const bytes = typeof value.base64url === 'string' ? fromBase64Url(value.base64url) : undefined
-  return bytes?.length === KEY_BYTES
-    ? ok({ kind: 'plain', bytes })
-    : fail({ key: 'base64url', problem: `must be ${KEY_BYTES} bytes in base64url` })
 }
 
 function parseObject(text: string): Result<Record<string, unknown>, ProfileProblem> {
@@ -172,9 +166,16 @@ function asNames(value: unknown): readonly string[] | undefined {
 const asCommand = (value: unknown): string | undefined =>
   typeof value === 'string' && isCommand(value) ? value : undefined
 
+const asTotpSecret = (value: unknown): string | undefined =>
+  typeof value === 'string' && isTotpSecret(value) ? value : undefined
+
 const asNetwork = (value: unknown): Network | undefined =>
   typeof value === 'string' ? parseNetwork(value) : undefined
 
 /** One line for /bin/sh, without what a terminal would obey when it is shown; more goes in a script. */
 export const isCommand = (text: string): boolean =>
   text.trim() !== '' && text.length <= COMMAND_MAX && !/[\x00-\x1f\x7f-\x9f]/.test(text)
+
+/** A length that no bytes have means that a character was lost. */
+export const isTotpSecret = (text: string): boolean =>
+  TOTP_SECRET.test(text) && ![1, 3, 6].includes(text.length % 8)
