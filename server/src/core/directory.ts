@@ -14,6 +14,8 @@ export interface User {
   /** Absent: this user has no authenticator, so only services without a factor open. */
   readonly totp: TotpFactor | undefined
   readonly recovery: readonly RecoveryCode[]
+  /** YubiKeys whose OTPs this server checks itself. */
+  readonly yubikeys?: readonly YubiKey[]
   /** Public keys, each as `ssh-ed25519 AAAA…`: what may forward where a service has a permit. */
   readonly sshKeys?: readonly string[] | undefined
   /** Where messages to this user go. */
@@ -45,6 +47,18 @@ export interface RecoveryCode {
   readonly id: string
   readonly salt: Uint8Array
   readonly hash: Uint8Array
+}
+
+/** A YubiKey in OTP mode, by what was written into it. */
+export interface YubiKey {
+  /** The owner's name for it. */
+  readonly label: string
+  /** Modhex, as it types it before each OTP; it names the token, in the ledger too. */
+  readonly publicId: string
+  /** AES-128, 16 bytes. */
+  readonly key: Uint8Array
+  /** 6 bytes. */
+  readonly privateId: Uint8Array
 }
 
 export type Protocol = 'tcp' | 'udp'
@@ -97,6 +111,8 @@ export interface ExecSettings {
   readonly close: readonly string[]
   /** Milliseconds that a command may take. */
   readonly timeLimit: number
+  /** The account that runs it, through the helper; absent: the daemon's own. */
+  readonly as?: string | undefined
 }
 
 /** Where this user's ssh keys may forward to while the service is open. */

@@ -1,10 +1,12 @@
 import { equalBytes, type Factor, matchTotp } from '@oneknock/shared'
-import type { RecoveryCode, TotpFactor, User } from './directory.ts'
+import type { RecoveryCode, TotpFactor, User, YubiKey } from './directory.ts'
 import { hashRecoveryCode } from './recovery.ts'
+import { parseYubiKeyOtp, yubiKeyCounter } from './yubikey.ts'
 
-/** What was used up: a time step of a secret (and all before it), or one recovery code. */
+/** What was used up: a time step of a secret or a touch of a token (and all before it), or a recovery code. */
 export type Burn =
   | { readonly kind: 'totp'; readonly id: string; readonly step: number }
+  | { readonly kind: 'yubikey'; readonly id: string; readonly counter: number }
   | { readonly kind: 'recovery'; readonly id: string }
 
 export type FactorVerdict =
@@ -15,6 +17,7 @@ export type FactorVerdict =
 /** What a checkpoint holds of it. */
 export interface BurntRecord {
   readonly steps: Readonly<Record<string, number>>
+  readonly touches: Readonly<Record<string, number>>
   readonly recovery: readonly string[]
 }
 
@@ -24,25 +27,48 @@ export interface BurntRecord {
  */
 export class Burnt {
   readonly #steps = new Map<string, number>()
+  readonly #touches = new Map<string, number>()
   readonly #recovery = new Set<string>()
 
   has(burn: Burn): boolean {
-    return burn.kind === 'totp'
-      ? burn.step <= (this.#steps.get(burn.id) ?? -1)
-      : this.#recovery.has(burn.id)
+    switch (burn.kind) {
+      case 'totp':
+        return burn.step <= (this.#steps.get(burn.id) ?? -1)
+      case 'yubikey':
+        return burn.counter <= (this.#touches.get(burn.id) ?? -1)
+      case 'recovery':
+        return this.#recovery.has(burn.id)
+    }
   }
 
   add(burn: Burn): void {
-    if (burn.kind === 'recovery') this.#recovery.add(burn.id)
-    else if (!this.has(burn)) this.#steps.set(burn.id, burn.step)
+    if (this.has(burn)) return
+    switch (burn.kind) {
+      case 'totp':
+        this.#steps.set(burn.id, burn.step)
+        break
+      case 'yubikey':
+        this.#touches.set(burn.id, burn.counter)
+        break
+      case 'recovery':
+        this.#recovery.add(burn.id)
+        break
+    }
   }
 
   record(): BurntRecord {
-    return { steps: Object.fromEntries(this.#steps), recovery: [...this.#recovery] }
+    return {
+      steps: Object.fromEntries(this.#steps),
+      touches: Object.fromEntries(this.#touches),
+      recovery: [...this.#recovery],
+    }
   }
 
   restore(record: BurntRecord): void {
     for (const [id, step] of Object.entries(record.steps)) this.add({ kind: 'totp', id, step })
+    for (const [id, counter] of Object.entries(record.touches)) {
+      this.add({ kind: 'yubikey', id, counter })
+    }
     for (const id of record.recovery) this.add({ kind: 'recovery', id })
   }
 }
@@ -66,6 +92,7 @@ function matchFactor(user: User, { kind, code }: Factor, nowMs: number): Burn | 
     case 'recovery':
       return matchRecovery(user.recovery, code)
     case 'yubikey':
+      return matchYubiKey(user.yubikeys ?? [], code)
     case 'none':
       return undefined
   }
@@ -74,6 +101,14 @@ function matchFactor(user: User, { kind, code }: Factor, nowMs: number): Burn | 
 function matchTotpFactor(totp: TotpFactor, code: string, nowMs: number): Burn | undefined {
   const step = matchTotp(totp.secret, code, nowMs)
   return step === undefined ? undefined : { kind: 'totp', id: totp.id, step }
+}
+
+/** The public id is no secret: it names the one token whose key is tried. */
+function matchYubiKey(tokens: readonly YubiKey[], code: string): Burn | undefined {
+  const otp = parseYubiKeyOtp(code)
+  const token = otp && tokens.find(({ publicId }) => publicId === otp.publicId)
+  const counter = token && yubiKeyCounter(token, otp.block)
+  return counter === undefined ? undefined : { kind: 'yubikey', id: token!.publicId, counter }
 }
 
 /** Every code is hashed and compared, whichever matches. */

@@ -1,14 +1,25 @@
-import { fromBase64Url, isName, KEY_BYTES, NAME_RULE, parseTotpSecret } from '@oneknock/shared'
+import {
+  fromBase64Url,
+  fromHex,
+  isName,
+  KEY_BYTES,
+  NAME_RULE,
+  parseTotpSecret,
+} from '@oneknock/shared'
 import { TomlDate } from 'smol-toml'
 import * as v from 'valibot'
 import { list, parsed, table, tableOf } from '../config/tables.ts'
 import { flag } from '../config/values.ts'
 import { RECOVERY_HASH_BYTES, RECOVERY_SALT_BYTES } from '../core/recovery.ts'
+import { fromModhex, PRIVATE_ID_BYTES, PUBLIC_ID_MAX_CHARS } from '../core/yubikey.ts'
 
 /** RFC 4226 section 4, requirement 6: a secret has at least 128 bits. */
 const TOTP_SECRET_MIN = 16
 /** HMAC-SHA-1's block: a longer secret is hashed down, and adds nothing. */
 const TOTP_SECRET_MAX = 64
+
+/** AES-128 is what YubiKeys have. */
+const AES_KEY_BYTES = 16
 
 const deviceSchema = table({
   key: parsed(
@@ -38,6 +49,21 @@ const recoverySchema = parsed(text => {
   return both
 }, 'write "SALT:HASH" in base64url, 22 and 43 characters; `oneknockd user add` makes them')
 
+const hex = (bytes: number) =>
+  parsed(
+    text => ofLength(fromHex(text), bytes, bytes),
+    `write ${2 * bytes} hexadecimal digits, as they were written into the token`,
+  )
+
+const yubikeySchema = table({
+  public_id: parsed(
+    text => (text.length <= PUBLIC_ID_MAX_CHARS && fromModhex(text) ? text : undefined),
+    'write what the token types before each OTP, such as cccccccccccc',
+  ),
+  private_id: hex(PRIVATE_ID_BYTES),
+  key: hex(AES_KEY_BYTES),
+})
+
 /** What stands in a user's file. */
 export const userSchema = table({
   services: list(v.string('write the name of a service'), 'write a list, such as ["ssh"]'),
@@ -53,6 +79,7 @@ export const userSchema = table({
   ),
   recovery: v.optional(list(recoverySchema, 'write a list of "SALT:HASH"'), []),
   devices: v.optional(tableOf(isName, NAME_RULE, deviceSchema), {}),
+  yubikeys: v.optional(tableOf(isName, NAME_RULE, yubikeySchema), {}),
 })
 
 const ofLength = (bytes: Uint8Array | undefined, least: number, most: number) =>

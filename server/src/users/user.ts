@@ -5,7 +5,7 @@ import type { Path, Problem } from '../config/error.ts'
 import { nearest } from '../config/suggest.ts'
 import { problemsOf } from '../config/tables.ts'
 import type { Table } from '../config/toml.ts'
-import type { Device, RecoveryCode, TotpFactor, User } from '../core/directory.ts'
+import type { Device, RecoveryCode, TotpFactor, User, YubiKey } from '../core/directory.ts'
 import { RECOVERY_HASH_BYTES, RECOVERY_SALT_BYTES } from '../core/recovery.ts'
 import { userSchema } from './schema.ts'
 
@@ -31,6 +31,7 @@ export function readUser(
       .map(([label, { key, enrolled }]) => device(name, label, key, enrolled))
       .sort(byLabel),
     totp: raw.totp && totpFactor(raw.totp.secret),
+    ...(raw.yubikeys.size > 0 && { yubikeys: [...raw.yubikeys].map(yubiKey).sort(byLabel) }),
     otherAddress: raw.other_address,
     locked: raw.locked,
   })
@@ -45,7 +46,13 @@ export const device = (user: string, label: string, key: Uint8Array, at: number)
 })
 
 /** A table's keys come in no order that can be relied on: `[devices.10]` goes first in JavaScript. */
-export const byLabel = (a: Device, b: Device): number => (a.label < b.label ? -1 : 1)
+export const byLabel = (a: { readonly label: string }, b: { readonly label: string }): number =>
+  a.label < b.label ? -1 : 1
+
+const yubiKey = ([label, raw]: readonly [
+  string,
+  { public_id: string; private_id: Uint8Array; key: Uint8Array },
+]): YubiKey => ({ label, publicId: raw.public_id, privateId: raw.private_id, key: raw.key })
 
 const TOTP_ID = new TextEncoder().encode('oneknock totp')
 /** 64 bits name a million secrets without two ever meeting, and tell nothing about them. */
@@ -68,17 +75,24 @@ const HEADER = '# A user of oneknock. Edit it as you like: `oneknockd check` say
 /** The file of a user, which `readUser` reads back as the same user. */
 export function formatUser(user: User): string {
   const { services, locked, otherAddress, totp, recovery, devices } = user
-  const codes = recovery.map(({ salt, hash }) => `  "${toBase64Url(salt)}:${toBase64Url(hash)}",\n`)
   return [
     HEADER,
     `services = [${services.map(name => `"${name}"`).join(', ')}]`,
     ...(locked ? ['locked = true'] : []),
     ...(otherAddress ? ['other_address = true'] : []),
-    ...(codes.length > 0 ? [`recovery = [\n${codes.join('')}]`] : []),
-    ...(totp ? ['', '[totp]', `secret = "${formatTotpSecret(totp.secret)}"`] : []),
+    ...(recovery.length > 0 ? [`recovery = ${formatRecovery(recovery)}`] : []),
+    ...(totp ? ['', '[totp]', `secret = ${formatTotp(totp)}`] : []),
     ...devices.map(one => `\n${formatDevice(one)}`),
+    ...(user.yubikeys ?? []).map(one => `\n${formatYubiKey(one)}`),
     '',
   ].join('\n')
+}
+
+export const formatTotp = ({ secret }: TotpFactor): string => `"${formatTotpSecret(secret)}"`
+
+export function formatRecovery(codes: readonly RecoveryCode[]): string {
+  const lines = codes.map(({ salt, hash }) => `  "${toBase64Url(salt)}:${toBase64Url(hash)}",\n`)
+  return `[\n${lines.join('')}]`
 }
 
 export const formatDevice = ({ label, key, enrolledAt }: Device): string =>
@@ -86,6 +100,14 @@ export const formatDevice = ({ label, key, enrolledAt }: Device): string =>
     `[devices.${label}]`,
     `key = "${toBase64Url(key)}"`,
     `enrolled = ${new Date(enrolledAt).toISOString().replace('.000Z', 'Z')}`,
+  ].join('\n')
+
+const formatYubiKey = ({ label, publicId, privateId, key }: YubiKey): string =>
+  [
+    `[yubikeys.${label}]`,
+    `public_id = "${publicId}"`,
+    `private_id = "${toHex(privateId)}"`,
+    `key = "${toHex(key)}"`,
   ].join('\n')
 
 /** Unpacked when asked for: kept as objects, a million codes would fill half a gigabyte. */
