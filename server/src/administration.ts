@@ -1,24 +1,31 @@
-import { formatNetwork, type Result } from '@oneknock/shared'
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
+import type { Result } from '@oneknock/shared'
+import { grantView, lockView } from './administration/views.ts'
 import type { Daemon, Settings } from './compose.ts'
 import { type ConfigError, formatConfigError } from './config.ts'
-import type { Handle, Request } from './control.ts'
-import type { Grant } from './core/grants.ts'
+import type { Asker, Handle, Request } from './control.ts'
 
 /** Reads the administrator's files anew. */
 export type LoadSettings = () => Promise<Result<Settings, ConfigError[]>>
 
 /** What the administrator can ask a running daemon over its socket. */
 export function administration(load: LoadSettings): (daemon: Daemon) => Handle {
-  return daemon => async request => {
+  return daemon => async (request, asker) => {
     switch (request.command) {
       case 'status':
         return statusOf(daemon)
       case 'grants':
-        return daemon.state.grants.list().map(shown)
+        return grantsOf(daemon)
       case 'close':
         return closeGrant(daemon, request)
       case 'reload':
         return reload(daemon, load)
+      case 'unlock':
+        return unlock(daemon, request)
+      case 'head':
+        return daemon.head()
+      case 'follow':
+        return follow(daemon, asker)
       default:
         throw new Error(`this daemon knows no command ${request.command}; is it another version?`)
     }
@@ -33,27 +40,51 @@ export async function reload(daemon: Daemon, load: LoadSettings): Promise<void> 
   if (!taken.ok) throw new Error(taken.error.message)
 }
 
-const statusOf = ({ state, counters }: Daemon) => ({
-  pid: process.pid,
-  up_s: Math.round(process.uptime()),
-  grants: state.grants.size,
-  replay_memory: state.replay.size,
-  rss_bytes: process.memoryUsage.rss(),
-  packets: counters.read(),
-})
+function statusOf(daemon: Daemon) {
+  const { state, counters } = daemon
+  const users = [...daemon.settings().directory.users.values()]
+  return {
+    running: true,
+    pid: process.pid,
+    up_s: Math.round(process.uptime()),
+    users: users.length,
+    devices: users.reduce((sum, { devices }) => sum + devices.length, 0),
+    grants: state.grants.size,
+    closing: state.grants.listEnding().length,
+    locked: state.lockout.list(Date.now()).map(lockView),
+    ledger: daemon.head(),
+    replay_memory: state.replay.size,
+    rss_bytes: process.memoryUsage.rss(),
+    packets: counters.read(),
+  }
+}
 
-const shown = ({ id, user, device, services, networks, until }: Grant) => ({
-  grant: id,
-  user,
-  device,
-  services,
-  addresses: networks.map(formatNetwork),
-  until: new Date(until).toISOString(),
-})
+/** Those that live, and those whose doors are still being closed. */
+const grantsOf = ({ state: { grants } }: Daemon) => [
+  ...grants.list().map(grant => grantView(grant, 'open')),
+  ...grants.listEnding().map(({ grant }) => grantView(grant, 'closing')),
+]
 
-function closeGrant({ state, gatekeeper }: Daemon, { grant }: Request): { closed: string } {
+async function closeGrant({ state: { grants }, gatekeeper }: Daemon, { grant }: Request) {
   const id = typeof grant === 'string' ? grant : ''
-  if (!state.grants.get(id)) throw new Error(`there is no grant ${id}; oneknockd grants lists them`)
-  gatekeeper.end(id, 'administrator')
-  return { closed: id }
+  if (!grants.get(id)) throw new Error(`there is no grant ${id}; see: oneknockd grants`)
+  await gatekeeper.end(id, 'administrator')
+  await turnOfTheLoop() // What follows from the hooks' answer has happened then.
+  return { closed: id, doors: grants.getEnding(id) ? 'closing' : 'closed' }
+}
+
+async function unlock(daemon: Daemon, { user }: Request): Promise<void> {
+  if (typeof user !== 'string') throw new Error('whom to unlock was not said')
+  if (await daemon.unlock(user)) return
+  throw new Error(
+    `${user} may try again until the next start: it could not be recorded; see the log`,
+  )
+}
+
+/** Where the ledger stands, and then what comes behind that, for as long as somebody reads. */
+async function follow({ trail, head }: Daemon, { tell, gone }: Asker): Promise<void> {
+  tell({ head: head() })
+  const stop = trail.follow(entry => tell({ entry }))
+  await gone
+  stop()
 }

@@ -13,6 +13,7 @@ import { type Checkpoint, State } from './core/state.ts'
 import { Counters } from './counters.ts'
 import { Doors } from './doors.ts'
 import { Gatekeeper, type Record } from './gatekeeper.ts'
+import { findGroup } from './groups.ts'
 import { ExecHook } from './hooks/exec.ts'
 import { GateHook } from './hooks/gate.ts'
 import type { Hook, HookConfig, LivingHook } from './hooks/hook.ts'
@@ -21,9 +22,10 @@ import { NftablesHook } from './hooks/nftables.ts'
 import { ownAddresses, systemHost } from './host.ts'
 import { systemFiles } from './ledger/files.ts'
 import { type Ledger, openLedger } from './ledger/ledger.ts'
+import type { Head } from './ledger/lines.ts'
 import { udpListener } from './listeners/udp.ts'
 import type { Log } from './log.ts'
-import { logEvent } from './trail.ts'
+import { logEvent, Trail } from './trail.ts'
 import { Upkeep } from './upkeep.ts'
 
 /** Why a daemon does not start, or does not take up a configuration: one line for the administrator. */
@@ -42,6 +44,13 @@ export interface Daemon {
   readonly state: State
   readonly counters: Counters
   readonly gatekeeper: Gatekeeper
+  /** What has come on record, as it does. */
+  readonly trail: Trail
+  settings(): Settings
+  /** The last durable line of the ledger. */
+  head(): Head
+  /** Lifts a user's lockouts; false if that could not be recorded, and will be forgotten. */
+  unlock(user: string): Promise<boolean>
   /** Takes up other settings whole, or keeps the present ones whole; no packet is lost meanwhile. */
   reload(settings: Settings): Promise<Result<void, StartError>>
   stop(): Promise<void>
@@ -94,15 +103,19 @@ async function start(
   let answer: Handle = async () => {
     throw new Error('the daemon is still starting; ask again in a moment')
   }
-  const control = await holdFolder(config.state, request => answer(request))
+  const control = await holdFolder(config, (request, asker) => answer(request, asker))
   undo.push(() => control.close())
 
   const ledger = await openState(config.state, clock, state, log)
   undo.push(() => ledger.close())
+  const trail = new Trail()
   const record: Record = async (event, options) => {
+    const at = clock.now()
     const written = await ledger.append(event, options)
-    if (written.ok) logEvent(log, event)
-    else log.error({ why: written.error.why }, written.error.message)
+    if (written.ok) {
+      logEvent(log, event)
+      trail.tell({ at, event })
+    } else log.error({ why: written.error.why }, written.error.message)
     return written.ok
   }
 
@@ -176,7 +189,16 @@ async function start(
     await record({ event: 'note', what: 'reloaded' })
     return ok(undefined)
   }
-  const parts = { state, counters, gatekeeper, reload }
+  const unlock = (user: string): Promise<boolean> => {
+    const event = { event: 'unlocked', user } as const
+    state.apply(event, clock.now())
+    return record(event)
+  }
+  const parts = {
+    ...{ state, counters, gatekeeper, trail, reload, unlock },
+    settings: () => current,
+    head: () => ledger.head(),
+  }
   answer = handle({ ...parts, stop: async () => {} })
   return parts
 }
@@ -189,7 +211,12 @@ async function step<T>(code: StartError['code'], work: Promise<T>): Promise<T> {
   }
 }
 
-async function holdFolder(folder: string, handle: Handle): Promise<Control> {
+async function holdFolder({ state: folder, adminGroup }: Config, handle: Handle): Promise<Control> {
+  const group = adminGroup === undefined ? undefined : findGroup(adminGroup)
+  if (adminGroup !== undefined && group === undefined) {
+    const remedy = 'make it with groupadd, or change admin.group'
+    throw new StartFailure('unavailable', `there is no group ${adminGroup}: ${remedy}`)
+  }
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
   } catch (error) {
@@ -198,7 +225,7 @@ async function holdFolder(folder: string, handle: Handle): Promise<Control> {
       `cannot make the state folder ${folder}: ${(error as Error).message}`,
     )
   }
-  const control = await openControl(folder, handle)
+  const control = await openControl(folder, handle, group)
   if (!control.ok) throw new StartFailure(control.error.code, control.error.message)
   return control.value
 }
@@ -268,6 +295,7 @@ function changedForGood(before: Config, after: Config): string | undefined {
     before.state !== after.state && 'state',
     before.freshness !== after.freshness && 'freshness',
     before.firewall.backend !== after.firewall.backend && 'firewall.backend',
+    before.adminGroup !== after.adminGroup && 'admin.group',
   ].filter(key => key !== false)
   return changed.length > 0
     ? `${changed.join(' and ')} cannot change while the daemon runs: restart it`

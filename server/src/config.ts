@@ -10,7 +10,7 @@ import {
   type Result,
 } from '@oneknock/shared'
 import * as v from 'valibot'
-import { type Backend, DEFAULT_CONFIG_FILE } from './config/defaults.ts'
+import { type Backend, DEFAULT_CONFIG_FILE, DEFAULT_STATE_FOLDER } from './config/defaults.ts'
 import type { ConfigError, Path, Problem } from './config/error.ts'
 import { readTrusted, type TrustedFile } from './config/files.ts'
 import { checkRules } from './config/rules.ts'
@@ -37,6 +37,12 @@ export interface Config {
   /** Milliseconds that a packet's clock may be off either way. */
   readonly freshness: number
   readonly firewall: Firewall
+  /** Whose members may ask the running daemon, beside its own user and root; a name or a number. */
+  readonly adminGroup: string | undefined
+  /** Where Prometheus finds the numbers; absent: nowhere. */
+  readonly metricsAt: Endpoint | undefined
+  /** The socket of `oneknockd helper`, which runs commands as other accounts. */
+  readonly helperSocket: string
   readonly services: ReadonlyMap<string, Service>
 }
 
@@ -52,10 +58,29 @@ const CONFIG_FILE: TrustedFile = { secrecy: 'unwritable', most: 1_048_576 }
 /** Every error at once, each with its place; nothing but reading happens. */
 export async function loadConfig(path: string): Promise<Result<Config, ConfigError[]>> {
   const file = resolve(path)
+  const text = readText(file)
+  return text.ok ? parseConfig(file, text.value) : fail([text.error])
+}
+
+function readText(file: string): Result<string, ConfigError> {
   const text = readTrusted(file, CONFIG_FILE)
-  if (text.ok) return parseConfig(file, text.value)
-  if (text.error.code !== 'absent') return fail([text.error])
-  return fail([{ ...text.error, message: `does not exist; run: ${initCommand(file)}` }])
+  if (text.ok || text.error.code !== 'absent') return text
+  return fail({ ...text.error, message: `does not exist; run: ${initCommand(file)}` })
+}
+
+/**
+ * The state folder alone, for whoever asks a running daemon or reads its ledger: a slip elsewhere in
+ * the file must not keep them from it.
+ */
+export function loadStateFolder(path: string): Result<string, ConfigError[]> {
+  const file = resolve(path)
+  const text = readText(file)
+  if (!text.ok) return fail([text.error])
+  const toml = parseToml(file, text.value)
+  if (!toml.ok) return fail([toml.error])
+  const { state = DEFAULT_STATE_FOLDER } = toml.value
+  if (typeof state === 'string') return ok(resolve(dirname(file), state))
+  return fail([{ code: 'value', file, key: 'state', message: 'write the path of a folder' }])
 }
 
 /** `users/` lies beside the configuration file, whatever stands in it. */
@@ -87,13 +112,16 @@ function read(file: string, table: Table, problems: Problem[]): Config | undefin
   }
   const root = part(schema.rootSchema, table, [])
   const firewall = part(schema.firewallSchema, table.firewall ?? {}, ['firewall'])
+  const admin = part(schema.adminSchema, table.admin ?? {}, ['admin'])
+  const metrics = part(schema.metricsSchema, table.metrics ?? {}, ['metrics'])
+  const helper = part(schema.helperSchema, table.helper ?? {}, ['helper'])
   const services = new Map<string, Service>()
   for (const [name, value] of servicesOf(table, problems)) {
     const settings = part(schema.serviceSchema, value, ['services', name])
     if (settings) services.set(name, { name, ...settings })
   }
   problems.push(...checkRules({ listen: root?.listen, firewall, services: [...services.values()] }))
-  if (!root || !firewall) return undefined
+  if (!root || !firewall || !admin || !metrics || !helper) return undefined
   return {
     file,
     listen: root.listen,
@@ -103,6 +131,9 @@ function read(file: string, table: Table, problems: Problem[]): Config | undefin
     name: root.name ?? defaultName(root.public.host, hostname()),
     freshness: root.freshness,
     firewall,
+    adminGroup: admin.group,
+    metricsAt: metrics.listen,
+    helperSocket: helper.socket,
     services,
   }
 }

@@ -38,3 +38,24 @@ export function logEvent(log: Log, event: Event): void {
       break
   }
 }
+
+/** What came on record, and when. */
+export interface TrailEntry {
+  readonly at: number
+  readonly event: Event
+}
+
+/** Those who follow what comes on record; they hear of it in the same turn in which it is durable. */
+export class Trail {
+  readonly #followers = new Set<(entry: TrailEntry) => void>()
+
+  /** Returns how to stop. */
+  follow(follower: (entry: TrailEntry) => void): () => void {
+    this.#followers.add(follower)
+    return () => this.#followers.delete(follower)
+  }
+
+  tell(entry: TrailEntry): void {
+    for (const follower of this.#followers) follower(entry)
+  }
+}

@@ -1,23 +1,18 @@
-import { isDeepStrictEqual } from 'node:util'
 import { toBase64Url } from '@oneknock/shared'
-import { readTrusted } from '../config/files.ts'
-import type { Config } from '../config.ts'
-import type { Device, User } from '../core/directory.ts'
 import { addDevice as addToText, removeDevice as removeFromText } from '../users/edit.ts'
-import { replaceFile } from '../users/store.ts'
 import { byLabel } from '../users/user.ts'
-import { parseUser, USER_FILE, userFile } from '../users.ts'
+import { editUser } from './edit-user.ts'
 import { invitationOf, newDevice } from './enrol.ts'
-import { configFailure, Failure } from './failure.ts'
+import { Failure } from './failure.ts'
 import { notifyDaemon } from './notify.ts'
 import { print, printJson } from './output.ts'
 import { withQr } from './qr.ts'
 import { openSettings } from './settings.ts'
-import { findUser } from './users.ts'
 
 export interface DeviceOptions {
   readonly config: string
   readonly json?: boolean
+  readonly invitation?: boolean
   readonly invitationQr?: boolean
 }
 
@@ -29,9 +24,12 @@ export async function addDevice(
 ): Promise<number> {
   const config = await openSettings(options.config)
   const device = newDevice(name, label)
-  const user = await edit(config, name, {
-    devices: before => {
-      if (!before.some(one => one.label === label)) return [...before, device]
+  const user = await editUser(config, name, {
+    wanted: before => {
+      const { devices } = before
+      if (!devices.some(one => one.label === label)) {
+        return { ...before, devices: [...devices, device].toSorted(byLabel) }
+      }
       throw new Failure(
         `${name} has a device ${label} already; remove it first, or take another label`,
       )
@@ -41,6 +39,8 @@ export async function addDevice(
   const invitation = invitationOf(config, user, device)
   if (options.json) {
     printJson({ user: name, device: label, device_key: toBase64Url(device.key), invitation })
+  } else if (options.invitation) {
+    print(`${invitation}\n`)
   } else {
     print(`${name} has a device "${label}" now. On it run \`oneknock add\`, and paste its invitation.
 It is a secret, good for 24 hours, and not shown again:
@@ -58,45 +58,17 @@ export async function removeDevice(
   options: DeviceOptions,
 ): Promise<number> {
   const config = await openSettings(options.config)
-  await edit(config, name, {
-    devices: before => {
-      if (before.some(one => one.label === label)) return before.filter(one => one.label !== label)
+  await editUser(config, name, {
+    wanted: before => {
+      const { devices } = before
+      if (devices.some(one => one.label === label)) {
+        return { ...before, devices: devices.filter(one => one.label !== label) }
+      }
       throw new Failure(`${name} has no device ${label}; see: oneknockd user show ${name}`)
     },
     text: before => removeFromText(before, label),
   })
   if (options.json) printJson({ user: name, device: label })
   else print(`${name} has no device "${label}" any more.\n`)
-  await notifyDaemon(config)
-  return 0
-}
-
-interface Edit {
-  /** What the devices must be afterwards. */
-  readonly devices: (before: readonly Device[]) => readonly Device[]
-  /** Makes them so in the text. */
-  readonly text: (before: string) => Promise<string>
-}
-
-/** Rewrites a user's file, if the new text means exactly the old user with these devices. */
-async function edit(config: Config, name: string, { devices, text }: Edit): Promise<User> {
-  await findUser(config, name)
-  const file = userFile(config.usersFolder, name)
-  let edited: User | undefined
-  await replaceFile(file, async () => {
-    const before = readTrusted(file, USER_FILE)
-    if (!before.ok) throw configFailure([before.error])
-    const user = await parseUser(config, name, before.value)
-    if (!user.ok) throw configFailure(user.error)
-    const wanted: User = { ...user.value, devices: devices(user.value.devices).toSorted(byLabel) }
-    const after = await text(before.value)
-    const got = await parseUser(config, name, after)
-    if (!got.ok || !isDeepStrictEqual({ ...got.value }, wanted)) {
-      const remedy = 'write each device under its own [devices.LABEL], or edit it by hand'
-      throw new Failure(`${file} is written in a way that this command cannot edit; ${remedy}`)
-    }
-    edited = got.value
-    return after
-  })
-  return edited!
+  return (await notifyDaemon(config)) === 'refused' ? 1 : 0
 }

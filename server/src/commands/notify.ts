@@ -1,15 +1,23 @@
 import type { Config } from '../config.ts'
-import { askDaemon } from '../control.ts'
+import { askPatiently } from './ask.ts'
 import { remark } from './output.ts'
 
+/** `refused`: the daemon goes on as before. */
+export type Notified = 'taken' | 'no-daemon' | 'refused'
+
 /** Has a running daemon take up what was changed, and says whether it did. */
-export async function notifyDaemon({ state }: Config): Promise<void> {
+export async function notifyDaemon({ state }: Pick<Config, 'state'>): Promise<Notified> {
   try {
-    const answer = await askDaemon(state, { command: 'reload' })
-    if (answer === undefined) remark(`No daemon runs on ${state}; the next one will know.`)
-    else remark('The running daemon has taken it up.')
+    const answer = await askPatiently(state, { command: 'reload' })
+    if (answer === undefined) {
+      remark(`No daemon runs on ${state}; the next one will know.`)
+      return 'no-daemon'
+    }
+    remark('The running daemon has taken it up.')
+    return 'taken'
   } catch (error) {
     const reason = error instanceof Error ? error.message : error
     remark(`The running daemon has NOT taken it up: ${reason}`)
+    return 'refused'
   }
 }

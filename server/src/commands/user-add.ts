@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs'
 import { formatTotpSecret, toBase64Url } from '@oneknock/shared'
 import type { Config } from '../config.ts'
 import type { User } from '../core/directory.ts'
 import { createFile, StoreError } from '../users/store.ts'
 import { formatUser, unknownServiceMessage } from '../users/user.ts'
 import { userFile } from '../users.ts'
+import { canAsk, confirmed } from './confirm.ts'
 import {
   checkName,
   invitationOf,
@@ -14,8 +16,9 @@ import {
 } from './enrol.ts'
 import { Failure } from './failure.ts'
 import { notifyDaemon } from './notify.ts'
-import { colourAllowed, formatTable, print, printJson } from './output.ts'
+import { colourAllowed, print, printJson } from './output.ts'
 import { renderQr, shortenOtpauth, withQr } from './qr.ts'
+import { recoveryAndSecret } from './secrets-shown.ts'
 import { openSettings } from './settings.ts'
 
 export interface UserAddOptions {
@@ -26,7 +29,10 @@ export interface UserAddOptions {
   readonly invitationQr?: boolean
 }
 
-/** Adds somebody: their file, and on standard output, once, everything that they need. */
+/**
+ * Adds somebody: their file, and on standard output, once, everything that they need. On a terminal
+ * their first code is asked for before anything is written, so that nobody is left half enrolled.
+ */
 export async function addUser(name: string, options: UserAddOptions): Promise<number> {
   checkName('user', name)
   const config = await openSettings(options.config)
@@ -42,9 +48,11 @@ export async function addUser(name: string, options: UserAddOptions): Promise<nu
     otherAddress: false,
     locked: false,
   }
-  await create(config, user)
   const otpauth = otpauthOf(config, name, totp)
   const invitation = invitationOf(config, user, device)
+  const ask = !options.json && canAsk()
+  if (ask) refuseIfThere(config, name)
+  else await create(config, user)
   if (options.json) {
     printJson({
       user: name,
@@ -55,13 +63,16 @@ export async function addUser(name: string, options: UserAddOptions): Promise<nu
       recovery_codes: recovery.texts,
     })
   } else {
-    const secret = formatTotpSecret(totp.secret)
-    const shown = options.invitationQr ? withQr(invitation) : invitation
-    print(enrolment(user, device.label, shown, recovery.texts, secret))
+    print(invited(user, device.label, options.invitationQr ? withQr(invitation) : invitation))
+    print(recoveryAndSecret(recovery.texts, formatTotpSecret(totp.secret), 2))
   }
-  await notifyDaemon(config)
+  if (!ask) await notifyDaemon(config)
   // Last, so that all of it stands on a screen of 24 lines.
   if (!options.json) print(renderQr(shortenOtpauth(otpauth), colourAllowed()))
+  if (!ask) return 0
+  await confirmed(totp, `${name} was not added; delete what was scanned`)
+  await create(config, user)
+  await notifyDaemon(config)
   return 0
 }
 
@@ -80,40 +91,30 @@ export function knownServices(config: Config, asked: readonly string[]): string[
   )
 }
 
+function refuseIfThere(config: Config, name: string): void {
+  if (existsSync(userFile(config.usersFolder, name))) throw thereAlready(name)
+}
+
 async function create(config: Config, user: User): Promise<void> {
   try {
     await createFile(userFile(config.usersFolder, user.name), formatUser(user))
   } catch (error) {
     if (!(error instanceof StoreError && error.code === 'exists')) throw error
-    const remedy = `for another device run: oneknockd device add ${user.name} LABEL`
-    throw new Failure(`there is a user ${user.name} already; ${remedy}`)
+    throw thereAlready(user.name)
   }
 }
 
-/** What a person reads; the authenticator's QR code follows it. */
-function enrolment(
-  user: User,
-  label: string,
-  invitation: string,
-  codes: readonly string[],
-  secret: string,
-): string {
-  const columns = 2
-  const rows = Array.from({ length: Math.ceil(codes.length / columns) }, (_, row) =>
-    codes.slice(row * columns, (row + 1) * columns),
-  )
-  return `${user.name} may open ${user.services.join(', ')} now. Nothing below is shown again.
+function thereAlready(name: string): Failure {
+  const remedy = `for another device run: oneknockd device add ${name} LABEL`
+  return new Failure(`there is a user ${name} already; ${remedy}`)
+}
+
+const invited = ({ name, services }: User, label: string, invitation: string): string =>
+  `${name} may open ${services.join(', ')}. Nothing below is shown again.
 
 1. Run \`oneknock add\` on the device "${label}", and paste its invitation.
    It is a secret, and good for 24 hours:
 
 ${invitation}
 
-2. Keep these recovery codes on paper. Each replaces the authenticator once:
-
-${formatTable(rows.map(row => ['  ', ...row]))}
-3. Scan this with an authenticator app, or type its secret into it:
-   ${secret}
-
 `
-}

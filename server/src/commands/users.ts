@@ -1,5 +1,5 @@
 import type { Config } from '../config.ts'
-import { loadConfig, usersFolderOf } from '../config.ts'
+import { loadStateFolder, usersFolderOf } from '../config.ts'
 import type { User } from '../core/directory.ts'
 import { removeFile, StoreError } from '../users/store.ts'
 import { loadDirectory, loadUser, userFile } from '../users.ts'
@@ -45,13 +45,12 @@ export async function removeUser(name: string, options: UserOptions): Promise<nu
   }
   if (options.json) printJson({ user: name })
   else print(`${name} is no user any more.\n`)
-  const config = await loadConfig(options.config)
-  if (config.ok) await notifyDaemon(config.value)
-  else
-    remark(
-      'A running daemon cannot take this up until the configuration is right; see: oneknockd check',
-    )
-  return 0
+  const state = loadStateFolder(options.config)
+  if (state.ok) return (await notifyDaemon({ state: state.value })) === 'refused' ? 1 : 0
+  remark(
+    'A running daemon cannot take this up until the configuration is right; see: oneknockd check',
+  )
+  return 1
 }
 
 export async function findUser(config: Config, name: string): Promise<User> {

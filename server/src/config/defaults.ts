@@ -2,6 +2,7 @@
 
 export const DEFAULT_CONFIG_FILE = '/etc/oneknock/oneknockd.toml'
 export const DEFAULT_STATE_FOLDER = '/var/lib/oneknock'
+export const DEFAULT_HELPER_SOCKET = '/run/oneknock/helper.sock'
 
 /** What guards the services' ports. */
 export const BACKENDS = ['nftables', 'ipset', 'gate', 'exec', 'none'] as const

@@ -1,7 +1,7 @@
 import { DEFAULT_PORT, wirePrefix } from '@oneknock/shared'
 import * as v from 'valibot'
 import type { ExecSettings, GateSettings, Service } from '../core/directory.ts'
-import { BACKENDS, DEFAULT_STATE_FOLDER } from './defaults.ts'
+import { BACKENDS, DEFAULT_HELPER_SOCKET, DEFAULT_STATE_FOLDER } from './defaults.ts'
 import { parseEndpoint } from './places.ts'
 import { parsed, table } from './tables.ts'
 import * as value from './values.ts'
@@ -40,8 +40,17 @@ export const rootSchema = table({
   name: v.optional(value.name),
   freshness: v.optional(value.duration(FRESHNESS_MIN, FRESHNESS_MAX), '120s'),
   firewall: v.unknown(),
+  admin: v.unknown(),
+  metrics: v.unknown(),
+  helper: v.unknown(),
   services: v.unknown(),
 })
+
+export const adminSchema = table({ group: v.optional(value.group) })
+
+export const metricsSchema = table({ listen: v.optional(value.loopback) })
+
+export const helperSchema = table({ socket: v.optional(value.path, DEFAULT_HELPER_SOCKET) })
 
 export const firewallSchema = table({
   backend: v.optional(v.picklist(BACKENDS, `write one of ${BACKENDS.join(', ')}`), 'none'),
@@ -68,9 +77,15 @@ const execSchema = v.pipe(
     open: v.pipe(value.command, v.minLength(1, 'write the command that opens')),
     close: v.optional(value.command, []),
     time_limit: v.optional(value.duration(SECOND, EXEC_MAX), '10s'),
+    as: v.optional(value.account),
   }),
   v.transform(
-    (raw): ExecSettings => ({ open: raw.open, close: raw.close, timeLimit: raw.time_limit }),
+    (raw): ExecSettings => ({
+      open: raw.open,
+      close: raw.close,
+      timeLimit: raw.time_limit,
+      as: raw.as,
+    }),
   ),
 )
 

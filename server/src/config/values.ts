@@ -1,4 +1,4 @@
-import { isName, NAME_RULE, parseNetwork } from '@oneknock/shared'
+import { isName, NAME_RULE, parseAddress, parseNetwork, scopeOf } from '@oneknock/shared'
 import * as v from 'valibot'
 import { formatDuration, parseDuration } from './duration.ts'
 import { parseEndpoint, parseListen, parsePort } from './places.ts'
@@ -27,6 +27,31 @@ export const listens = list(listen, `write a list, each ${LISTEN}`)
 export const endpoint = parsed(
   text => parseEndpoint(text),
   'write a host and a port, such as "127.0.0.1:443" or "db.example.com:5432"',
+)
+
+/** What strangers must not reach: numbers for this host's own monitoring. */
+export const loopback = parsed(text => {
+  const place = parseListen(text)
+  const address = place && parseAddress(place.host)
+  return address && scopeOf(address) === 'loopback' ? place : undefined
+}, 'write a loopback address and a port, such as "127.0.0.1:9105" or "[::1]:9105"')
+
+/** As useradd(8) takes them, or a number. */
+const ACCOUNT = /^([a-z_][a-z0-9_-]{0,30}\$?|\d{1,10})$/
+
+export const account = parsed(
+  text => (ACCOUNT.test(text) ? text : undefined),
+  'write the name of an account, such as "backup"',
+)
+
+export const group = parsed(
+  text => (ACCOUNT.test(text) ? text : undefined),
+  'write the name of a group, such as "wheel", or its number',
+)
+
+export const path = parsed(
+  text => (text.startsWith('/') && !text.includes('\0') ? text : undefined),
+  'write a full path, such as "/run/oneknock/helper.sock"',
 )
 
 /** Milliseconds. */

@@ -1,3 +1,5 @@
+import { isDoor } from './doors.ts'
+
 /** Wrong codes that a device may send within `FAILURES_WITHIN_MS` before it is locked. */
 export const FAILURES_MAX = 5
 export const FAILURES_WITHIN_MS = 10 * 60_000
@@ -58,6 +60,20 @@ export class Lockout {
       ),
     )
     return until > nowMs ? until : 0
+  }
+
+  /** Who may not try just now, and until when: devices, doors, and users over their ceiling. */
+  list(nowMs: number): { readonly id: string; readonly until: number }[] {
+    const days = [...this.#users.values()].flat()
+    const ids = [
+      ...this.#devices.keys(),
+      ...this.#users.keys(),
+      ...days.map(({ device }) => device),
+    ]
+    return [...new Set(ids)].flatMap(id => {
+      const until = this.lockedUntil(id, isDoor(id) ? id : id.split('/')[0]!, nowMs)
+      return until > 0 ? [{ id, until }] : []
+    })
   }
 
   wrong(device: string, user: string, nowMs: number): void {

@@ -1,7 +1,7 @@
 import type { AST } from 'toml-eslint-parser'
 import { keysOf, parsePositions } from '../config/toml.ts'
-import type { Device } from '../core/directory.ts'
-import { formatDevice } from './user.ts'
+import type { Device, RecoveryCode, TotpFactor } from '../core/directory.ts'
+import { formatDevice, formatRecovery, formatTotp } from './user.ts'
 
 /** Edits of a user's file as text, so that what an administrator wrote by hand stays as it is. */
 
@@ -25,6 +25,88 @@ export async function removeDevice(text: string, label: string): Promise<string>
   }
   return lines.filter((_, index) => !doomed.has(index)).join('\n')
 }
+
+/** Locks, or lifts that lock and leaves no trace of it where nothing was written beside it. */
+export async function setLocked(text: string, locked: boolean): Promise<string> {
+  if (locked) return setValue(text, ['locked'], 'true')
+  const place = await findValue(text, ['locked'])
+  if (!place) return text
+  const line = lineAt(text, place)
+  const bare = text.slice(line.start, line.end).trim() === 'locked = true'
+  return bare ? splice(text, line.start, line.end + 1, '') : splice(text, ...place, 'false')
+}
+
+/** Gives the user another authenticator and other recovery codes, whatever they had. */
+export async function setFactors(
+  text: string,
+  totp: TotpFactor,
+  recovery: readonly RecoveryCode[],
+): Promise<string> {
+  const withCodes = await setValue(text, ['recovery'], formatRecovery(recovery))
+  const secret = formatTotp(totp)
+  if (await findValue(withCodes, ['totp', 'secret'])) {
+    return setValue(withCodes, ['totp', 'secret'], secret)
+  }
+  return `${withCodes}${withCodes.endsWith('\n') ? '\n' : '\n\n'}[totp]\nsecret = ${secret}\n`
+}
+
+/** Puts another value in place of what stands there; what is not there yet is set at the top. */
+async function setValue(text: string, path: readonly string[], value: string): Promise<string> {
+  const place = await findValue(text, path)
+  if (place) return splice(text, ...place, value)
+  const entry = `${path.join('.')} = ${value}\n`
+  const nodes = (await parsePositions(text))?.body[0].body ?? []
+  const lastAtTop = nodes.filter(node => node.type === 'TOMLKeyValue').at(-1)
+  if (lastAtTop) return insertLine(text, lineAt(text, lastAtTop.range).end, entry)
+  const table = nodes[0]
+  return table ? splice(text, table.range[0], table.range[0], `${entry}\n`) : `${text}${entry}`
+}
+
+type Place = readonly [start: number, end: number]
+
+/** Where the value of that key stands, however its table is written. */
+async function findValue(text: string, path: readonly string[]): Promise<Place | undefined> {
+  const within = (
+    node: AST.TOMLTable | AST.TOMLKeyValue,
+    before: readonly string[],
+  ): Place | undefined => {
+    if (node.type === 'TOMLTable') {
+      return firstOf(node.body, entry => within(entry, node.resolvedKey.map(String)))
+    }
+    const here = [...before, ...keysOf(node.key)]
+    const { value } = node
+    if (here.length === path.length && startsWith(here, path)) return value.range
+    return value.type === 'TOMLInlineTable' && startsWith(path, here)
+      ? firstOf(value.body, entry => within(entry, here))
+      : undefined
+  }
+  const program = await parsePositions(text)
+  return firstOf(program?.body[0].body ?? [], node => within(node, []))
+}
+
+function firstOf<T, R>(items: readonly T[], use: (item: T) => R | undefined): R | undefined {
+  for (const item of items) {
+    const found = use(item)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** The line, or lines, around a place; `end` is where the newline stands or would. */
+function lineAt(
+  text: string,
+  [start, end]: Place,
+): { readonly start: number; readonly end: number } {
+  const newline = text.indexOf('\n', end)
+  return { start: text.lastIndexOf('\n', start - 1) + 1, end: newline < 0 ? text.length : newline }
+}
+
+const splice = (text: string, start: number, end: number, put: string): string =>
+  text.slice(0, start) + put + text.slice(end)
+
+/** Behind the line that ends there. */
+const insertLine = (text: string, end: number, line: string): string =>
+  end === text.length ? `${text}\n${line}` : splice(text, end + 1, end + 1, line)
 
 /** A table of the device goes as a whole; of another table only the entries that are the device's. */
 function nodesOfDevice(

@@ -1,0 +1,43 @@
+import { formatNetwork } from '@oneknock/shared'
+import type { Grant } from '../core/grants.ts'
+
+/** What an administrator sees, in a table or as JSON. Nothing here is a secret. */
+
+export interface GrantView {
+  readonly grant: string
+  readonly user: string
+  readonly device: string
+  readonly services: readonly string[]
+  readonly addresses: readonly string[]
+  readonly until: string
+  /** `closing`: it has ended, and a hook could not close its doors yet. */
+  readonly state: 'open' | 'closing'
+}
+
+export const grantView = (grant: Grant, state: GrantView['state']): GrantView => ({
+  grant: grant.id,
+  user: grant.user,
+  device: labelOf(grant.device),
+  services: grant.services,
+  addresses: grant.networks.map(formatNetwork),
+  until: isoTime(grant.until),
+  state,
+})
+
+export interface LockView {
+  /** `user/device`, or a user who has reached the daily ceiling. */
+  readonly who: string
+  readonly until: string
+}
+
+export const lockView = ({ id, until }: { id: string; until: number }): LockView => ({
+  who: id,
+  until: isoTime(until),
+})
+
+/** To the second, as people read it. */
+export const isoTime = (ms: number): string =>
+  `${new Date(Math.floor(ms / 1000) * 1000).toISOString().slice(0, 19)}Z`
+
+/** `laptop` of `alice/laptop`. */
+export const labelOf = (device: string): string => device.slice(device.indexOf('/') + 1)

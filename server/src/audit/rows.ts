@@ -1,0 +1,133 @@
+import { formatNetwork, type Network } from '@oneknock/shared'
+import { isoTime, labelOf } from '../administration/views.ts'
+import type { Event, KnockEvent } from '../core/events.ts'
+import type { Grant } from '../core/grants.ts'
+
+/** One line of what an auditor reads: who asked for what, what came of it, and when that ended. */
+export interface Row {
+  readonly at: string
+  readonly result: string
+  readonly user?: string
+  readonly device?: string
+  /** Where the packet came from. */
+  readonly from?: string
+  /** What was opened, closed or asked for. */
+  readonly services?: readonly string[]
+  readonly grant?: string
+  readonly addresses?: readonly string[]
+  readonly until?: string
+  readonly ended?: string
+  /** Why it ended, or was refused. */
+  readonly why?: string
+  readonly detail?: string
+}
+
+/**
+ * Turns lines of the ledger, in their order, into rows: a grant is one row, however many lines tell
+ * of it.
+ */
+export class Rows {
+  readonly #rows: Row[] = []
+  /** Where in the rows each grant stands that may still change. */
+  readonly #places = new Map<string, number>()
+
+  list(): readonly Row[] {
+    return this.#rows
+  }
+
+  add(at: number, event: Event): void {
+    for (const row of rowsOf(at, event)) {
+      const place = this.#places.get(row.grant ?? '')
+      if (place !== undefined) this.#rows[place] = merge(this.#rows[place]!, row)
+      else {
+        if (row.until !== undefined) this.#places.set(row.grant!, this.#rows.length)
+        this.#rows.push(row)
+      }
+      if (row.result === 'ended') this.#places.delete(row.grant!)
+    }
+  }
+}
+
+/** A later row of the same grant: how it ended, an address more or less, or that it came to nothing. */
+function merge(before: Row, { at, result, why, detail, addresses }: Row): Row {
+  if (result === 'ended') {
+    return before.result === 'refused' ? before : { ...before, ended: at, ...(why && { why }) }
+  }
+  if (result === 'refused')
+    return { ...before, result, ...(why && { why }), ...(detail && { detail }) }
+  return { ...before, ...(addresses && { addresses }) }
+}
+
+/** What one line of the ledger says by itself; nothing of a retransmission. */
+export function rowsOf(atMs: number, event: Event): Row[] {
+  const at = isoTime(atMs)
+  switch (event.event) {
+    case 'knock':
+      return [knocked(at, event), ...(event.left ?? []).map(grant => granted(at, grant))]
+    case 'failed': {
+      const { grant, device, service, error } = event
+      const [user = '', label = ''] = device.split('/')
+      const why = { why: 'hook-failed', detail: error }
+      return [{ at, result: 'refused', user, device: label, services: [service], grant, ...why }]
+    }
+    case 'narrowed':
+      return [{ ...granted(at, event.grant), result: 'narrowed', detail: event.error }]
+    case 'ending':
+      return event.left ? [granted(at, event.left)] : []
+    case 'ended':
+      return [{ at, result: 'ended', user: event.user, grant: event.grant, why: event.why }]
+    case 'unlocked':
+      return [{ at, result: 'unlocked', user: event.user }]
+    case 'note':
+      return [{ at, result: event.what, ...(event.detail && { detail: event.detail }) }]
+    case 'seen':
+      return []
+  }
+}
+
+function knocked(at: string, event: KnockEvent): Row {
+  const { user, device, source, outcome, services, verb, grant } = event
+  if (grant) return { ...granted(at, grant), result: outcome.status, from: source }
+  const { status, reason, detail } = outcome
+  const refused = status === 'refused'
+  return {
+    at,
+    result: verb === 'verify' && !refused ? 'verified' : status,
+    user,
+    device: labelOf(device),
+    from: source,
+    services: status === 'closed' ? detail.split(' ').filter(Boolean) : services,
+    ...(refused && { why: reason, ...(detail && { detail }) }),
+  }
+}
+
+const granted = (at: string, { id, user, device, services, networks, until }: Grant): Row => ({
+  at,
+  result: 'opened',
+  user,
+  device: labelOf(device),
+  services,
+  grant: id,
+  addresses: networks.map((network: Network) => formatNetwork(network)),
+  until: isoTime(until),
+})
+
+/** What a person reads of it. */
+export function rowCells(row: Row): string[] {
+  const { at, user = '', device, from = '', services = [] } = row
+  const who = device === undefined ? user : `${user}/${device}`
+  return [at, who, from, services.join(', '), resultOf(row)]
+}
+
+export const ROW_HEADINGS = ['WHEN', 'WHO', 'FROM', 'WHAT', 'RESULT']
+
+function resultOf({ result, addresses, until, ended, why, detail, grant }: Row): string {
+  const refused = result === 'refused'
+  const where = addresses && !refused ? ` for ${addresses.join(', ')}` : ''
+  const lasting = until && !refused && !ended ? ` until ${until}` : ''
+  const end = ended ? `, ended ${ended}` : ''
+  const which = result === 'ended' ? ` ${grant}` : ''
+  const because = why ? `: ${why}` : ''
+  const more = detail ? ` (${detail})` : ''
+  return `${result}${which}${where}${lasting}${end}${because}${more}`
+}

@@ -1,0 +1,35 @@
+import type { Command } from 'commander'
+import type { DaemonOptions } from '../commands/daemon.ts'
+import { act, examples, JSON_OPTION } from './declare.ts'
+
+/** What is asked of a running daemon. */
+export function declareDaemon(program: Command): void {
+  program
+    .command('reload')
+    .description('have the running daemon take up the configuration and the users')
+    .option(...JSON_OPTION)
+    .action(act<DaemonOptions>(async o => (await import('../commands/daemon.ts')).reload(o)))
+
+  program
+    .command('status')
+    .description('say how the daemon is; status 1 if none runs')
+    .option(...JSON_OPTION)
+    .action(act<DaemonOptions>(async o => (await import('../commands/daemon.ts')).status(o)))
+
+  program
+    .command('grants')
+    .description('say who is in, from where and until when')
+    .option(...JSON_OPTION)
+    .action(act<DaemonOptions>(async o => (await import('../commands/daemon.ts')).grants(o)))
+
+  program
+    .command('close <grant>')
+    .description('end a grant at once, and cut its connections')
+    .option(...JSON_OPTION)
+    .addHelpText('after', examples('oneknockd close 3f1c00a1b2c3d4e5'))
+    .action(
+      act<DaemonOptions>(async (o, grant) =>
+        (await import('../commands/daemon.ts')).close(grant, o),
+      ),
+    )
+}

@@ -1,0 +1,141 @@
+import {
+  type GrantView,
+  grantView,
+  isoTime,
+  type LockView,
+  lockView,
+} from '../administration/views.ts'
+import type { State } from '../core/state.ts'
+import type { Head } from '../ledger/lines.ts'
+import { recollect } from '../recollect.ts'
+import { ask, askPatiently, noDaemon } from './ask.ts'
+import { Failure } from './failure.ts'
+import { count, formatTable, print, printJson, remark } from './output.ts'
+import { openState } from './settings.ts'
+
+export interface DaemonOptions {
+  readonly config: string
+  readonly json?: boolean
+}
+
+interface Status {
+  readonly running: boolean
+  readonly grants: number
+  readonly locked: readonly LockView[]
+  readonly ledger: Head
+}
+
+interface RunningStatus extends Status {
+  readonly pid: number
+  readonly up_s: number
+  readonly users: number
+  readonly devices: number
+  readonly closing: number
+  readonly rss_bytes: number
+  readonly packets: Readonly<Record<string, number>>
+}
+
+/** How the daemon is; without one, what its ledger says, and status 1. */
+export async function status(options: DaemonOptions): Promise<number> {
+  const state = openState(options.config)
+  const answer = (await ask(state, { command: 'status' })) as RunningStatus | undefined
+  const said = answer ?? (await statusOnRecord(state))
+  if (options.json) printJson(said)
+  else print(formatTable(answer ? running(answer) : rows(said)))
+  return answer ? 0 : 1
+}
+
+/** Who is in. */
+export async function grants(options: DaemonOptions): Promise<number> {
+  const state = openState(options.config)
+  const answer = (await ask(state, { command: 'grants' })) as GrantView[] | undefined
+  const listed = answer ?? grantsIn((await recall(state)).state)
+  if (!answer) remark(`No daemon runs on ${state}: this is what its ledger says.`)
+  if (options.json) printJson(listed)
+  else if (listed.length === 0) remark('Nobody is in.')
+  else print(formatTable([GRANT_HEADINGS, ...listed.map(grantRow)]))
+  return 0
+}
+
+export async function close(grant: string, options: DaemonOptions): Promise<number> {
+  const state = openState(options.config)
+  const answer = await askPatiently(state, { command: 'close', grant })
+  if (answer === undefined) {
+    throw noDaemon(state, 'a door is closed by whoever holds it: start the daemon, then close it')
+  }
+  const { doors } = answer as { doors: 'closed' | 'closing' }
+  if (options.json) printJson(answer)
+  else if (doors === 'closed') print(`${grant} is closed, and its connections are cut.\n`)
+  if (doors === 'closing') {
+    throw new Failure(
+      `${grant} has ended, but a hook failed to close its doors and is asked again; see the log`,
+    )
+  }
+  return 0
+}
+
+export async function reload(options: DaemonOptions): Promise<number> {
+  const state = openState(options.config)
+  const answer = await askPatiently(state, { command: 'reload' })
+  if (answer === undefined) throw noDaemon(state, 'it reads its configuration when it starts')
+  if (options.json) printJson({ reloaded: true })
+  else print('The running daemon has taken up the configuration and the users.\n')
+  return 0
+}
+
+/** The window counts for what is let in, and nothing is let in here. */
+const ANY_FRESHNESS = 0
+
+/** Where the ledger stands, read from its newest file. */
+export async function headOnRecord(state: string): Promise<Head> {
+  return (await recall(state)).head
+}
+
+async function recall(state: string) {
+  const recalled = await recollect(state, ANY_FRESHNESS)
+  if (!recalled.ok) throw new Failure(recalled.error.message)
+  return recalled.value
+}
+
+function grantsIn({ grants }: State): GrantView[] {
+  const over = new Set(grants.expired().map(({ id }) => id))
+  const living = grants.list().filter(({ id }) => !over.has(id))
+  return living.map(grant => grantView(grant, 'open'))
+}
+
+async function statusOnRecord(folder: string): Promise<Status> {
+  const { state, head } = await recall(folder)
+  return {
+    running: false,
+    grants: grantsIn(state).length,
+    locked: state.lockout.list(Date.now()).map(lockView),
+    ledger: head,
+  }
+}
+
+const rows = ({ running, grants, locked, ledger }: Status): string[][] => [
+  ['running', running ? 'yes' : 'no'],
+  ['grants', `${grants}`],
+  ...locked.map(({ who, until }) => ['locked out', `${who} until ${until}`]),
+  ['ledger', `line ${ledger.seq} ${ledger.hash}`],
+]
+
+function running(status: RunningStatus): string[][] {
+  const packets = Object.entries(status.packets).filter(([, number]) => number > 0)
+  const people = `${count(status.users, 'user')}, ${count(status.devices, 'device')}`
+  return [
+    ...rows(status),
+    ['doors still closing', `${status.closing}`],
+    ['process', `${status.pid}, since ${isoTime(Date.now() - status.up_s * 1000)}`],
+    ['people', people],
+    ['memory', `${Math.round(status.rss_bytes / 1024 / 1024)} MiB`],
+    ...packets.map(([outcome, number]) => [`packets: ${outcome}`, `${number}`]),
+  ]
+}
+
+const GRANT_HEADINGS = ['GRANT', 'USER', 'DEVICE', 'SERVICES', 'ADDRESSES', 'UNTIL', '']
+
+const grantRow = ({ grant, user, device, services, addresses, until, state }: GrantView) => [
+  ...[grant, user, device, services.join(', '), addresses.join(', '), until],
+  state === 'closing' ? 'closing' : '',
+]

@@ -1,0 +1,72 @@
+import { rowCells, rowsOf } from '../audit/rows.ts'
+import type { Head } from '../ledger/lines.ts'
+import { ledgerFolder } from '../recollect.ts'
+import type { TrailEntry } from '../trail.ts'
+import { follow, noDaemon } from './ask.ts'
+import { type AuditOptions, entries } from './audit.ts'
+import { headOnRecord } from './daemon.ts'
+import { Failure } from './failure.ts'
+import { print, printJson, remark } from './output.ts'
+import { openState } from './settings.ts'
+
+export interface TailOptions extends AuditOptions {
+  readonly lines: number
+  readonly follow?: boolean
+}
+
+/** A checkpoint at most for each file, and a daemon that starts often opens many. */
+const CHECKPOINTS = 64
+
+/** The last events; with `--follow` those to come, as the daemon records them. */
+export async function tail(options: TailOptions): Promise<number> {
+  const state = openState(options.config)
+  const say = options.json ? printJson : sayLine
+  if (!options.follow) {
+    for (const entry of await last(state, await headOnRecord(state), options.lines)) say(entry)
+    return 0
+  }
+  const pieces: TrailEntry[] = []
+  let live = (entry: TrailEntry): void => void pieces.push(entry)
+  const ended = await follow(state, { command: 'follow' }, async piece => {
+    const { head, entry } = piece as { head?: Head; entry?: TrailEntry }
+    if (entry) live(entry)
+    if (!head) return
+    // What is recorded from here on is told; what comes before is read.
+    for (const before of await pastOf(state, head, options.lines)) say(before)
+    for (const waiting of pieces) say(waiting)
+    live = say
+  })
+  if (ended === undefined) throw noDaemon(state, 'there is nothing to follow; leave --follow out')
+  remark('The daemon has stopped.')
+  return 0
+}
+
+/** Members of the admin group may follow, though the files are their owner's alone. */
+async function pastOf(state: string, head: Head, lines: number): Promise<TrailEntry[]> {
+  try {
+    return await last(state, head, lines)
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    remark(`What came before is not shown: ${error.message}`)
+    return []
+  }
+}
+
+async function last(state: string, head: Head, lines: number): Promise<TrailEntry[]> {
+  const found: TrailEntry[] = []
+  if (lines === 0) return found
+  const fromSeq = head.seq - lines - CHECKPOINTS
+  for await (const { seq, at, event } of entries(ledgerFolder(state), { fromSeq })) {
+    if (seq <= head.seq) found.push({ at, event })
+    if (found.length > lines) found.shift()
+  }
+  return found
+}
+
+/** A person follows what happens to doors; retransmissions are no news. */
+function sayLine({ at, event }: TrailEntry): void {
+  for (const row of rowsOf(at, event)) {
+    const cells = rowCells(row).filter(cell => cell !== '')
+    print(`${cells.join('  ')}\n`)
+  }
+}
