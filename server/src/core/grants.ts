@@ -40,6 +40,8 @@ interface Held {
 export class Grants {
   readonly #clock: Clock
   readonly #held = new Map<string, Held>()
+  /** The live ones of each device: what one device does must not cost more for what others hold. */
+  readonly #byDevice = new Map<string, Map<string, Grant>>()
   readonly #ending = new Map<string, Ending>()
 
   constructor(clock: Clock) {
@@ -72,6 +74,8 @@ export class Grants {
     const left = this.#clock.monotonic() + grant.until - this.#clock.now()
     const before = this.#held.get(grant.id)?.deadline ?? Number.POSITIVE_INFINITY
     this.#held.set(grant.id, { grant, deadline: Math.min(before, left) })
+    const siblings = this.#byDevice.get(grant.device) ?? new Map<string, Grant>()
+    this.#byDevice.set(grant.device, siblings.set(grant.id, grant))
     this.#ending.delete(grant.id)
   }
 
@@ -80,14 +84,14 @@ export class Grants {
     const grant = this.get(id)
     if (!grant) return undefined
     const ending = { grant, why }
-    this.#held.delete(id)
+    this.#drop(id)
     this.#ending.set(id, ending)
     return ending
   }
 
   /** What it opened is closed: nothing is left to remember. */
   remove(id: string): void {
-    this.#held.delete(id)
+    this.#drop(id)
     this.#ending.delete(id)
   }
 
@@ -122,10 +126,9 @@ export class Grants {
 
   /** The grants of the same device whose every opening is this one's too, and for as long. */
   supersededBy(grant: Grant): Grant[] {
-    return this.list().filter(
+    return this.#of(grant.device).filter(
       old =>
         old.id !== grant.id &&
-        old.device === grant.device &&
         old.until <= grant.until &&
         old.services.every(service => grant.services.includes(service)) &&
         old.networks.every(theirs => grant.networks.some(its => sameNetwork(its, theirs))),
@@ -134,13 +137,26 @@ export class Grants {
 
   /** What a close by this device, sent then, does to its earlier grants. No names = all services. */
   closing(device: string, services: readonly string[], sentAt: number): Closing[] {
-    return this.list()
-      .filter(grant => grant.device === device && grant.sentAt < sentAt)
+    return this.#of(device)
+      .filter(grant => grant.sentAt < sentAt)
       .map(grant => {
         const closed = grant.services.filter(name => !services.length || services.includes(name))
         return { grant, closed, left: grant.services.filter(name => !closed.includes(name)) }
       })
       .filter(({ closed }) => closed.length > 0)
+  }
+
+  #of(device: string): Grant[] {
+    return [...(this.#byDevice.get(device)?.values() ?? [])]
+  }
+
+  #drop(id: string): void {
+    const grant = this.get(id)
+    if (!grant) return
+    this.#held.delete(id)
+    const siblings = this.#byDevice.get(grant.device)!
+    siblings.delete(id)
+    if (siblings.size === 0) this.#byDevice.delete(grant.device)
   }
 }
 
