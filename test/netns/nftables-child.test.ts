@@ -86,8 +86,8 @@ describeWithNamespaces('nftables: commands for nft', () => {
       expect(guard.kinds().filter(kind => kind === 'child-died')).toHaveLength(2)
     }, PATIENCE)
     await guard.open(door)
-    await guard.list()
-    expect(childrenOf(guard)).toHaveLength(2)
+    // The one that looks after the table is not needed before the next heartbeat.
+    await vi.waitFor(() => expect(childrenOf(guard)).toHaveLength(2), PATIENCE)
     expect(guard.kinds()).not.toContain('guard-lost')
   })
 
@@ -101,7 +101,9 @@ describeWithNamespaces('nftables: commands for nft', () => {
     await guard.open(door)
     expect(await guard.list()).toEqual([door])
     expect(guard.events).toContainEqual({ kind: 'child-died', message: 'it hung and was ended' })
-    for (const pid of childrenOf(guard)) expect(hung).not.toContain(pid)
+    await vi.waitFor(() => {
+      for (const pid of childrenOf(guard)) expect(hung).not.toContain(pid)
+    }, PATIENCE)
   })
 
   it('tells its children nothing of a home, where they would write a history', async () => {
@@ -143,7 +145,7 @@ describeWithNamespaces('nftables: an nft without an interactive mode', () => {
     chmodSync(path, 0o755)
     const real = execFileSync('sh', ['-c', 'command -v nft'], { encoding: 'utf8' }).trim()
     const script = `#!/bin/sh
-      case "$1" in -i) echo "Error: interactive CLI not supported in this build" >&2; exit 1;; esac
+      case " $* " in *' -i '*) echo "Error: interactive CLI not supported in this build" >&2; exit 1;; esac
       exec ${real} "$@"`
     writeFileSync(join(path, 'nft'), script, { mode: 0o755 })
   })
@@ -165,18 +167,17 @@ describeWithNamespaces('nftables: an nft without an interactive mode', () => {
     await vi.waitFor(() => expect(guard.kinds()).toContain('guard-restored'), PATIENCE)
     expect(await guard.list()).toEqual([door])
     const message = 'interactive CLI not supported in this build'
-    expect(guard.events.slice(0, 2)).toEqual([
+    expect(guard.events.filter(({ kind }) => kind === 'one-shot')).toEqual([
       { kind: 'one-shot', message },
       { kind: 'one-shot', message },
     ])
-    expect(guard.kinds().filter(kind => kind === 'one-shot')).toHaveLength(2)
   })
 })
 
 /** Those that take commands; a third one only listens. */
 const childrenOf = (guard: Guard): number[] =>
-  allChildrenOf(guard).filter(
-    pid => readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0')[1] === '-i',
+  allChildrenOf(guard).filter(pid =>
+    readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0').includes('-i'),
   )
 
 const allChildrenOf = ({ pid }: Guard): number[] =>

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.ts'
 import { HookError } from '../hook.ts'
-import type { Answer } from './answer.ts'
+import { type Answer, errorOf } from './answer.ts'
 import type { Report } from './events.ts'
 import { InteractiveNft } from './interactive.ts'
 import { runOnce } from './one-shot.ts'
@@ -22,6 +22,8 @@ interface Job {
 
 export interface ChannelOptions {
   readonly program: string
+  /** For the child, beside `-i`, and for a process of its own. */
+  readonly flags?: readonly string[]
   readonly clock: Clock
   readonly report: Report
   /** Whether commands that wait are joined. Those that print something must not be. */
@@ -47,7 +49,7 @@ export class Channel {
   /** Resolves with what it printed; rejects if nothing was changed, or if nobody knows. */
   run(command: string): Promise<string> {
     return new Promise((resolve, reject) => {
-      if (this.#stopped) return reject(failure('unavailable', 'the guard was let go of'))
+      if (this.#stopped) return reject(stopped())
       this.#waiting.push({ command, resolve, reject })
       this.#work ??= this.#workOff()
     })
@@ -85,7 +87,8 @@ export class Channel {
     try {
       const answer = await this.#keptChild()?.ask(line, limit)
       if (answer && answer.kind !== 'gone') return answer
-      return await runOnce(this.#options.program, line, limit)
+      const { program, flags } = this.#options
+      return await runOnce(program, line, limit, flags)
     } catch (error) {
       // No memory for a process, say: Node throws for some reasons and tells of others.
       return { kind: 'gone', message: error instanceof Error ? error.message : String(error) }
@@ -93,9 +96,9 @@ export class Channel {
   }
 
   #keptChild(): InteractiveNft | undefined {
-    const { program, clock } = this.#options
+    const { program, flags, clock } = this.#options
     if (this.#child || clock.monotonic() < this.#oneShotUntil) return this.#child
-    const child = new InteractiveNft(program)
+    const child = new InteractiveNft(program, flags)
     this.#child = child
     child.exited.then(message => this.#lost(child, message))
     return child
@@ -115,22 +118,4 @@ function settle({ resolve, reject }: Job, answer: Answer): void {
   else reject(errorOf(answer))
 }
 
-function errorOf(answer: Exclude<Answer, { kind: 'done' }>): HookError {
-  switch (answer.kind) {
-    case 'refused':
-      return refusal(answer.message)
-    case 'timeout':
-      return failure('timeout', 'nft did not answer in time and was ended')
-    case 'gone':
-      return failure('unavailable', `nft does not run: ${answer.message}`)
-  }
-}
-
-function refusal(message: string): HookError {
-  if (!message.includes('Operation not permitted')) return failure('failed', `nft: ${message}`)
-  const line = 'nft may not see or change the firewall: run as root, or with CAP_NET_ADMIN'
-  return failure('unavailable', line)
-}
-
-const failure = (code: HookError['code'], message: string): HookError =>
-  new HookError('nftables', code, message)
+const stopped = (): HookError => new HookError('nftables', 'unavailable', 'the guard was let go of')

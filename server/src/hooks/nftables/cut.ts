@@ -49,16 +49,12 @@ export class Cutter {
   }
 
   async #carryOut(cuts: readonly Cut[]): Promise<void> {
-    const { live } = await this.#table.read()
-    const commands = live.flatMap(({ zone: name, flow }) => {
+    await this.#table.forget(({ zone: name, flow }) => {
       const { zone } = cuts.find(cut => cut.zone.name === name && ends(cut, flow)) ?? {}
-      return zone ? [cutCommand(name, flow, mayRevive(zone, flow))] : []
+      return zone && cutCommand(name, flow, mayRevive(zone, flow))
     })
-    if (commands.length > 0) await this.#table.write(commands.join('; '))
     const message = await resetSockets(cuts.filter(({ zone }) => zone.destination.length === 0))
     if (message) this.#report({ kind: 'sockets-kept', message })
-    // Else a guard put back within this second would take them for living.
-    await this.#table.check()
   }
 }
 

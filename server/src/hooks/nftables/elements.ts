@@ -49,7 +49,7 @@ export const cutSetName = (zone: string, family: Family): string => `${zone}_cut
 
 const openKey = (network: Network, { protocol, port }: Port): string =>
   `${network.address} . ${protocol} . ${port}`
-const flowKey = ({ address, protocol, peerPort, port }: Flow): string =>
+export const flowKey = ({ address, protocol, peerPort, port }: Flow): string =>
   `${address} . ${protocol} . ${peerPort} . ${port}`
 
 /**

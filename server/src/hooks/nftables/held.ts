@@ -31,6 +31,7 @@ const doorKey = ({ service, network }: Door): string => openingKey({ service, ne
 export class Held {
   /** By door, then by opening: a personal service has one for each user. */
   readonly #doors = new Map<string, Map<string, Opening>>()
+  #recent = new Set<string>()
   #places: ReadonlyMap<string, Place>
 
   constructor(zones: readonly Zone[]) {
@@ -74,6 +75,7 @@ export class Held {
     const key = doorKey(opening)
     const door = this.#doors.get(key) ?? new Map<string, Opening>()
     this.#doors.set(key, door.set(openingKey(opening), opening))
+    this.#recent.add(key)
   }
 
   remove(opening: Opening): void {
@@ -83,9 +85,20 @@ export class Held {
     if (door?.size === 0) this.#doors.delete(key)
   }
 
-  /** The doors that are held, by their keys, as `admits` takes them. */
-  doors(): ReadonlySet<string> {
-    return new Set(this.#doors.keys())
+  /** The doors that were held at any time since `restartRecent`, by their keys, as `admits` takes them. */
+  recent(): ReadonlySet<string> {
+    return this.#recent
+  }
+
+  /** From now on only what is held, or comes to be; `undo` takes back what was before. */
+  restartRecent(): { undo(): void } {
+    const before = this.#recent
+    this.#recent = new Set(this.#doors.keys())
+    return {
+      undo: () => {
+        for (const key of before) this.#recent.add(key)
+      },
+    }
   }
 
   /** Forgets what has ended and was never closed. */

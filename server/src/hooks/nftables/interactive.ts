@@ -28,9 +28,9 @@ export class InteractiveNft {
   #tail = ''
   #complaint = ''
 
-  constructor(program: string) {
+  constructor(program: string, flags: readonly string[] = []) {
     // Without `-e`: to echo costs more than the command, and grows with the set.
-    this.#child = spawn(program, ['-i'], { env: CHILD_ENV, cwd: '/', stdio: 'pipe' })
+    this.#child = spawn(program, [...flags, '-i'], { env: CHILD_ENV, cwd: '/', stdio: 'pipe' })
     this.#child.stdout.setEncoding('utf8').on('data', chunk => this.#read(chunk))
     this.#child.stderr.setEncoding('utf8').on('data', chunk => {
       this.#complaint += chunk

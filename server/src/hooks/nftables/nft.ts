@@ -1,7 +1,10 @@
 import type { Clock } from '../../core/clock.ts'
 import { HookError } from '../hook.ts'
+import { errorOf } from './answer.ts'
 import { Channel } from './channel.ts'
+import { TABLE } from './elements.ts'
 import type { Report } from './events.ts'
+import { runOnce } from './one-shot.ts'
 import { findProgram } from './program.ts'
 import { Watch } from './watch.ts'
 
@@ -9,12 +12,20 @@ import { Watch } from './watch.ts'
 export interface NftRunner {
   /** Changes the ruleset: all of this command or nothing. It must bear to be given twice. */
   write(command: string): Promise<void>
-  /** What a `list` command prints. */
+  /** What a `list` command prints, without what is in sets. */
   read(command: string): Promise<string>
+  /** The same with what is in sets, which may take its time. */
+  readAll(command: string): Promise<string>
   /** Calls back as soon as the table is taken away, if that can be heard. */
   watch(heard: () => void): void
   stop(): Promise<void>
 }
+
+/** Protocols by number: for their names nft opens a file, for each element anew. */
+const NUMBERS = '--numeric-protocol'
+const WITHOUT_ELEMENTS = '--terse'
+/** Milliseconds for a listing with all elements; 100,000 take some 3 seconds. */
+const LIST_LIMIT = 30_000
 
 /** Two children for commands: to list a table takes time that no opening should wait for. */
 export function keptNft(clock: Clock, report: Report): NftRunner {
@@ -24,18 +35,35 @@ export function keptNft(clock: Clock, report: Report): NftRunner {
     throw new HookError('nftables', 'unavailable', message)
   }
   const writer = new Channel({ program, clock, report, joins: true })
-  const reader = new Channel({ program, clock, report, joins: false })
+  const flags = [NUMBERS, WITHOUT_ELEMENTS]
+  const reader = new Channel({ program, flags, clock, report, joins: false })
   let watch: Watch | undefined
   return {
     write: async command => {
       await writer.run(command)
     },
     read: command => reader.run(command),
+    readAll: async command => {
+      const answer = await runOnce(program, command, LIST_LIMIT, [NUMBERS])
+      if (answer.kind === 'done') return answer.output
+      throw errorOf(answer)
+    },
     watch: heard => {
       watch = new Watch(program, heard)
     },
     stop: async () => {
       await Promise.all([writer.stop(), reader.stop(), watch?.stop()])
     },
+  }
+}
+
+/** What is printed of our table; nothing if it is not there. */
+export async function printTable(read: NftRunner['read']): Promise<string | undefined> {
+  try {
+    return await read(`list table ${TABLE}`)
+  } catch (error) {
+    const gone = error instanceof HookError && error.message.includes('No such file or directory')
+    if (gone) return undefined
+    throw error
   }
 }

@@ -2,8 +2,13 @@ import { type Answer, firstLine } from './answer.ts'
 import { run } from './program.ts'
 
 /** One line, one process: slower, and works with every build of nft. */
-export async function runOnce(program: string, line: string, limitMs: number): Promise<Answer> {
-  const ran = await run(program, ['-f', '-'], limitMs, `${line}\n`)
+export async function runOnce(
+  program: string,
+  line: string,
+  limitMs: number,
+  flags: readonly string[] = [],
+): Promise<Answer> {
+  const ran = await run(program, [...flags, '-f', '-'], limitMs, `${line}\n`)
   if (ran.kind !== 'ended') return ran
   if (ran.status === 0 && !ran.stderr) return { kind: 'done', output: ran.stdout }
   return { kind: 'refused', message: firstLine(ran.stderr) }

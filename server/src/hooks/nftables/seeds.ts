@@ -29,7 +29,7 @@ export function seeds(
 }
 
 /** What may go on when another table takes the place of the one that was read. */
-export const carried = ({ live }: Listing, zones: readonly Zone[]): LiveElement[] =>
+export const carried = (live: readonly LiveElement[], zones: readonly Zone[]): LiveElement[] =>
   live.filter(({ zone: name, flow }) =>
     zones.some(zone => zone.name === name && hasPort(zone.ports, flow)),
   )

@@ -1,21 +1,23 @@
 import { familyOf, familyPrefix, type Network } from '@oneknock/shared'
 import type { Clock } from '../../core/clock.ts'
 import { HookError } from '../hook.ts'
-import { fillCommands, type LiveElement, openSet, TABLE } from './elements.ts'
+import { fillCommands, type LiveElement, openSet } from './elements.ts'
 import type { Report } from './events.ts'
 import { admits, type Held } from './held.ts'
 import { type Listing, parseListing, skeleton } from './listing.ts'
-import type { NftRunner } from './nft.ts'
+import { Living } from './living.ts'
+import { type NftRunner, printTable } from './nft.ts'
+import { Rhythm } from './rhythm.ts'
 import { type Guard, renderCommand } from './ruleset.ts'
 import { carried, newlyGuarded, seeds } from './seeds.ts'
 import { readFlows } from './sockets.ts'
 import { declareCommand } from './zone-chains.ts'
 import { hasPort, SINGLE, type Zone } from './zones.ts'
 
-/** Milliseconds between looks at the table: a second without a guard is the most that may be. */
+/** Milliseconds between looks at the rules: a second without a guard is the most that may be. */
 const BEAT = 1_000
-/** A look takes longer the more flows are live; it is given at most this part of the time. */
-const BEAT_SHARE = 10
+/** Milliseconds between looks at who is live, which cost three times as much. */
+const CENSUS = 10_000
 
 export interface TableOptions {
   readonly guard: Guard
@@ -25,28 +27,28 @@ export interface TableOptions {
   readonly report: Report
 }
 
-/** The guard as it was last seen whole, and for whom. */
-interface Intact {
-  readonly skeleton: string
-  readonly text: string
-  readonly doors: ReadonlySet<string>
-}
-
 /** The one table in the kernel: put up whole, looked after, and put back when somebody takes it. */
 export class GuardTable {
   readonly #options: TableOptions
+  readonly #living = new Living()
+  readonly #rhythms: readonly Rhythm[]
   #guard: Guard
+  /** Names of sets for prefixes other than single addresses. */
   #declared = new Set<string>()
-  #intact: Intact | undefined
+  /** What nft prints of the table while nobody has changed its rules. */
+  #intact = ''
   #turn: Promise<unknown> = Promise.resolve()
   #nextCheck: Promise<boolean> | undefined
-  #timer: NodeJS.Timeout | undefined
   #stopped = false
   #complaint = ''
 
   constructor(options: TableOptions) {
     this.#options = options
     this.#guard = options.guard
+    this.#rhythms = [
+      new Rhythm(options.clock, BEAT, () => this.check()),
+      new Rhythm(options.clock, CENSUS, () => this.#inTurn(() => this.#takeCensus())),
+    ]
   }
 
   /**
@@ -56,20 +58,20 @@ export class GuardTable {
   start(): Promise<void> {
     return this.#inTurn(async () => {
       const { held, clock, nft, report } = this.#options
-      const before = await this.#read()
+      const before = await this.#list()
       const now = clock.now()
       if (before) for (const opening of held.recognise(before.open, now)) held.put(opening)
       const flows = await this.#takeTheirPlace(before)
       report({ kind: 'guard-up', adopted: before !== undefined, openings: held.size, flows })
       nft.watch(() => void this.check())
-      this.#beatLater(BEAT)
+      for (const rhythm of this.#rhythms) rhythm.start()
     })
   }
 
   /** Takes up another configuration, whole or not at all. */
   change(guard: Guard): Promise<void> {
     return this.#inTurn(async () => {
-      const before = await this.#read()
+      const before = await this.#list()
       const old = this.#guard
       const undo = this.#options.held.rezone(guard.zones)
       this.#guard = guard
@@ -90,10 +92,8 @@ export class GuardTable {
   /** Whether the table has a set for this prefix length. */
   declares(zone: Zone, network: Network): boolean {
     const prefix = familyPrefix(network)
-    return (
-      prefix === SINGLE[familyOf(network.address)] ||
-      this.#declared.has(openSet(zone.name, network))
-    )
+    if (prefix === SINGLE[familyOf(network.address)]) return true
+    return this.#declared.has(openSet(zone.name, network))
   }
 
   /** Sees to it that it has one. */
@@ -109,7 +109,22 @@ export class GuardTable {
 
   /** What the table holds; nothing if it is not there. */
   async read(): Promise<Listing> {
-    return (await this.#read()) ?? { open: [], live: [], guarded: new Map() }
+    return (await this.#list()) ?? { open: [], live: [], guarded: new Map() }
+  }
+
+  /** Forgets live flows by these commands; for those without one nothing is done. */
+  forget(commandFor: (element: LiveElement) => string | undefined): Promise<void> {
+    return this.#inTurn(async () => {
+      const { live } = await this.read()
+      this.#living.set(() => live)
+      const doomed = live.flatMap(element => {
+        const command = commandFor(element)
+        return command === undefined ? [] : [{ element, command }]
+      })
+      if (doomed.length === 0) return
+      await this.write(doomed.map(({ command }) => command).join('; '))
+      for (const { element } of doomed) this.#living.cut(element)
+    })
   }
 
   /** A heartbeat out of turn. Whether the guard stands, if need be by having been put back. */
@@ -123,7 +138,7 @@ export class GuardTable {
 
   async stop(): Promise<void> {
     this.#stopped = true
-    clearTimeout(this.#timer)
+    for (const rhythm of this.#rhythms) rhythm.stop()
     await this.#turn
   }
 
@@ -136,110 +151,94 @@ export class GuardTable {
 
   async #takeTheirPlace(before: Listing | undefined): Promise<number> {
     const { zones } = this.#guard
-    const old = before ? carried(before, zones) : []
+    const old = before ? carried(before.live, zones) : []
     const found = seeds(await readFlows(), zones, newlyGuarded(before))
     return this.#putUp([...old, ...found])
   }
 
   async #putUp(live: readonly LiveElement[]): Promise<number> {
-    const { nft, held, clock } = this.#options
+    const { held, clock } = this.#options
     const open = held.elements(clock.now())
     this.#declared = new Set(open.map(({ zone, network }) => openSet(zone, network)))
-    await nft.write(renderCommand(this.#guard, this.#declared, fillCommands(open, live)))
+    await this.write(renderCommand(this.#guard, this.#declared, fillCommands(open, live)))
+    this.#living.set(() => live)
     await this.#remember()
     return live.length
   }
 
   /** What the table looks like now is what it should look like. */
   async #remember(): Promise<void> {
-    const text = await this.#list()
+    const text = await printTable(this.#options.nft.read)
     if (text === undefined) {
       throw new HookError('nftables', 'failed', 'the guard was taken away as soon as it was up')
     }
-    this.#intact = this.#seen(text)
-  }
-
-  #beatLater(pause: number): void {
-    const { clock } = this.#options
-    this.#timer = setTimeout(async () => {
-      const started = clock.monotonic()
-      await this.check()
-      const took = clock.monotonic() - started
-      if (!this.#stopped) this.#beatLater(Math.max(BEAT, took * (BEAT_SHARE - 1)))
-    }, pause)
+    this.#intact = skeleton(text)
   }
 
   async #look(): Promise<boolean> {
+    const { nft, report, held, clock } = this.#options
     if (this.#stopped) return false
-    const { report, held, clock } = this.#options
+    held.prune(clock.now())
     let text: string | undefined
     try {
-      text = await this.#list()
+      text = await printTable(nft.read)
     } catch (error) {
-      this.#complain('guard-unseen', error)
-      return false
+      return this.#complain('guard-unseen', error)
     }
-    if (text !== undefined && skeleton(text) === this.#intact?.skeleton) {
-      held.prune(clock.now())
-      this.#intact = this.#seen(text)
-      this.#complaint = ''
-      return true
+    if (text === undefined || skeleton(text) !== this.#intact) {
+      report({ kind: 'guard-lost', found: text === undefined ? 'nothing' : 'other rules' })
+      try {
+        await this.#restore()
+      } catch (error) {
+        return this.#complain('guard-down', error)
+      }
     }
-    report({ kind: 'guard-lost', found: text === undefined ? 'nothing' : 'other rules' })
-    return this.#restore(text ?? '')
+    this.#complaint = ''
+    return true
   }
 
   /**
    * While the guard was away anybody could get in, so not every socket may go on: only flows that
-   * were live when it was last seen, and those that some opening admitted since.
+   * were live when they were last counted, and those that some door let in since.
    */
-  async #restore(text: string): Promise<boolean> {
+  async #restore(): Promise<void> {
     const { held, report } = this.#options
     const { zones } = this.#guard
-    const known = [text, this.#intact?.text ?? ''].flatMap(listing =>
-      carried(parseListing(listing), zones),
-    )
-    const doors = new Set([...held.doors(), ...(this.#intact?.doors ?? [])])
+    const doors = held.recent()
     const admitted = seeds(
       await readFlows(),
       zones,
       (zone, flow) => !hasPort(zone.cutPorts, flow) && admits(doors, zone, flow),
     )
-    try {
-      const flows = await this.#putUp([...known, ...admitted])
-      report({ kind: 'guard-restored', openings: held.size, flows })
-      this.#complaint = ''
-      return true
-    } catch (error) {
-      this.#complain('guard-down', error)
-      return false
-    }
+    // If only the rules are gone, the sets know best.
+    const { live: still } = await this.read()
+    const flows = await this.#putUp([
+      ...carried([...this.#living.list(), ...still], zones),
+      ...admitted,
+    ])
+    report({ kind: 'guard-restored', openings: held.size, flows })
   }
 
-  #seen(text: string): Intact {
-    return { skeleton: skeleton(text), text, doors: this.#options.held.doors() }
+  async #takeCensus(): Promise<void> {
+    const { nft, held } = this.#options
+    if (this.#stopped) return
+    const restart = held.restartRecent()
+    const text = await printTable(nft.readAll).catch(() => undefined)
+    if (text !== undefined) this.#living.setListed(text)
+    // The heartbeat says what is wrong; the last count still serves, with all doors since then.
+    else restart.undo()
   }
 
   /** Once, not with every beat. */
-  #complain(kind: 'guard-unseen' | 'guard-down', error: unknown): void {
+  #complain(kind: 'guard-unseen' | 'guard-down', error: unknown): false {
     const message = error instanceof Error ? error.message : String(error)
     if (message !== this.#complaint) this.#options.report({ kind, message })
     this.#complaint = message
+    return false
   }
 
-  async #read(): Promise<Listing | undefined> {
-    const text = await this.#list()
+  async #list(): Promise<Listing | undefined> {
+    const text = await printTable(this.#options.nft.readAll)
     return text === undefined ? undefined : parseListing(text)
-  }
-
-  async #list(): Promise<string | undefined> {
-    try {
-      return await this.#options.nft.read(`list table ${TABLE}`)
-    } catch (error) {
-      if (error instanceof HookError && error.message.includes('No such file or directory')) {
-        return undefined
-      }
-      throw error
-    }
   }
 }
