@@ -1,7 +1,8 @@
-// Bundles the command into one file. As CommonJS: Node starts that some 10 ms sooner than modules, and
-// what a command imports when it runs, Node's own parts too, is evaluated only then.
-import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+// Bundles the commands into one file, and the TUI into others that only it loads. The commands are
+// CommonJS: Node starts that some 10 ms sooner than modules, and what a command imports when it runs,
+// Node's own parts too, is evaluated only then. The TUI is modules, since Ink awaits at its top level.
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
@@ -9,27 +10,81 @@ const here = dirname(fileURLToPath(import.meta.url))
 const out = join(here, 'dist', 'bin')
 const { version } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'))
 
-await mkdir(out, { recursive: true })
-const { metafile } = await build({
+const common = {
   absWorkingDir: here,
-  entryPoints: { oneknock: 'src/main.ts' },
   outdir: out,
   bundle: true,
   platform: 'node',
   target: 'node20.19',
-  format: 'cjs',
   minify: true,
   legalComments: 'none',
   metafile: true,
-  define: { ONEKNOCK_VERSION: JSON.stringify(version) },
-})
+}
+
+/** Packages that come without a licence's text say this at the head of their sources. */
+const WITHOUT_FILE = {
+  'yoga-layout':
+    'yoga-layout\n\nCopyright (c) Meta Platforms, Inc. and affiliates.\nMIT License, in the words of those above.\n',
+}
+
+/** Where the commands' bundle finds the TUI's. */
+const tuiApart = {
+  name: 'the TUI apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/tui\/start\.tsx$/ }, () => ({ path: './tui.mjs', external: true }))
+  },
+}
+/** Ink draws nothing where CI is set, and offers itself to a debugger where DEV is: not on a terminal. */
+const withoutModes = {
+  name: 'Ink without CI and DEV',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^is-in-ci$/ }, ({ path }) => ({ path, namespace: 'off' }))
+    onResolve({ filter: /^\.\/devtools\.js$/ }, ({ path }) => ({ path, namespace: 'off' }))
+    onLoad({ filter: /./, namespace: 'off' }, () => ({ contents: 'export default false' }))
+  },
+}
+
+await mkdir(out, { recursive: true })
+const bundles = await Promise.all([
+  build({
+    ...common,
+    entryPoints: { oneknock: 'src/main.ts' },
+    format: 'cjs',
+    define: { ONEKNOCK_VERSION: JSON.stringify(version) },
+    plugins: [tuiApart],
+  }),
+  build({
+    ...common,
+    entryPoints: { tui: 'src/tui/start.tsx' },
+    format: 'esm',
+    splitting: true,
+    outExtension: { '.js': '.mjs' },
+    chunkNames: 'tui-[name]-[hash]',
+    define: { 'process.env.NODE_ENV': '"production"', 'process.env.DEV': '"false"' },
+    // Some of what Ink uses is CommonJS, and asks for Node's own parts by name.
+    banner: {
+      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+    },
+    plugins: [withoutModes],
+  }),
+])
+await removeStale(bundles)
 await writeFile(join(out, 'package.json'), '{ "type": "commonjs" }\n')
 await chmod(join(out, 'oneknock.js'), 0o755)
-await writeFile(join(out, 'LICENSES.txt'), await licences(bundled(metafile)))
+await writeFile(join(out, 'LICENSES.txt'), await licences(bundles.flatMap(bundled)))
+
+/** What an earlier build has left: a part of the TUI is named by what is in it. */
+async function removeStale(built) {
+  const current = built
+    .flatMap(({ metafile }) => Object.keys(metafile.outputs))
+    .map(path => basename(path))
+  const left = (await readdir(out)).filter(name => name.endsWith('.mjs') && !current.includes(name))
+  await Promise.all(left.map(name => rm(join(out, name))))
+}
 
 /** The files of which something is left in the bundle. */
-function bundled({ outputs }) {
-  return Object.values(outputs)
+function bundled({ metafile }) {
+  return Object.values(metafile.outputs)
     .flatMap(({ inputs }) => Object.entries(inputs))
     .flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? path : []))
 }
@@ -39,6 +94,8 @@ async function licences(paths) {
   const folders = paths.flatMap(path => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? [])
   const texts = [...new Set(folders)].sort().map(async folder => {
     const file = (await readdir(join(here, folder))).find(name => /^licen[cs]e/i.test(name))
+    const said = WITHOUT_FILE[basename(folder)]
+    if (!file && said) return said
     if (!file) throw new Error(`${folder} has no licence to pass on`)
     const text = await readFile(join(here, folder, file), 'utf8')
     return `${folder.replace(/^.*node_modules\//, '')}\n\n${text.trim()}\n`

@@ -145,12 +145,6 @@ describe('a code', () => {
       await at.sees(ECHOES)
     },
   )
-
-  it('is asked for with the help at hand: no arguments at a terminal show it', async () => {
-    const screen = await sit(LINE('')).sees(ECHOES)
-    expect(screen).toContain('Examples:')
-    expect(screen).toContain('status=0')
-  })
 })
 
 describe('a program that gives the code', () => {

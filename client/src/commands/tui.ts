@@ -1,0 +1,14 @@
+import { EXIT, type Exit, Failure } from '../exit.ts'
+
+/** No arguments: a person at a terminal gets the screen, and a script that lost its arguments a word. */
+export async function tuiCommand(): Promise<Exit> {
+  const { stdin, stdout, env } = process
+  if (!stdin.isTTY || !stdout.isTTY || env.TERM === 'dumb') {
+    throw new Failure(
+      EXIT.usage,
+      'no command, and no terminal to draw on; in scripts: oneknock knock TARGET (see oneknock --help)',
+    )
+  }
+  const { startTui } = await import('../tui/start.tsx')
+  return startTui()
+}

@@ -1,0 +1,33 @@
+import { codeSource } from '../codes.ts'
+import type { Profile } from '../profile.ts'
+import { listProfiles, loadProfile, profilesFolder } from '../profiles.ts'
+import { unlockedAlready } from '../unlocking.ts'
+import type { Profiles, Target } from './state.ts'
+
+/** Every target that can be read, and a line for each that cannot. */
+export function readProfiles(): Profiles {
+  const folder = profilesFolder()
+  const names = listProfiles(folder)
+  if (!names.ok) return { targets: [], problems: [names.error.message] }
+  const targets: Target[] = []
+  const problems: string[] = []
+  for (const name of names.value) {
+    const profile = loadProfile(folder, name)
+    if (profile.ok) targets.push(shown(name, profile.value))
+    else problems.push(profile.error.message)
+  }
+  return { targets, problems }
+}
+
+export const givesCodes = (profile: Pick<Profile, 'otpCommand' | 'totpSecret'>): boolean =>
+  codeSource({}, profile).kind !== 'ask'
+
+function shown(name: string, profile: Profile): Target {
+  const { host, port, user, device, services } = profile
+  return {
+    ...{ name, host, port, user, device, services },
+    isLocked: unlockedAlready(profile) === undefined,
+    givesCodes: givesCodes(profile),
+    command: `ssh ${host}`,
+  }
+}

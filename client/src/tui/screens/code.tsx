@@ -1,0 +1,70 @@
+import { TOTP_DIGITS, TOTP_STEP_MS } from '@oneknock/shared'
+import { Box, Text } from 'ink'
+import { codeLeft, isCodeUsed } from '../code.ts'
+import { findDoor, isOpen } from '../doors.ts'
+import { Bar, Cursor, Paragraph, type View } from '../parts.tsx'
+import type { CodeScreen, State } from '../state.ts'
+import { targetOf } from '../steps.ts'
+import type { Signs } from '../theme.ts'
+import { countdown } from '../time.ts'
+
+/** More are counted, not drawn. */
+const DOTS_MAX = 24
+const BAR_MAX = 30
+/** What stands beside the bar. */
+const LIFE_COLUMNS = 34
+
+export function Code({ state, theme, screen }: View & { screen: CodeScreen }) {
+  const { text, problem } = screen
+  const columns = state.size.columns - 4
+  return (
+    <Box flexDirection="column" padding={1}>
+      <Text>
+        {'Code  '}
+        <Text {...theme.title}>{dots(text, theme.signs)}</Text>
+        <Cursor />
+        <Text {...theme.faint}>{text.length > DOTS_MAX && `  ${text.length} characters`}</Text>
+      </Text>
+      <Box marginY={1}>
+        <Life state={state} theme={theme} target={screen.ask.target} />
+      </Box>
+      {problem && <Paragraph text={problem} columns={columns} {...theme.bad} />}
+      <Paragraph text={advice(state, screen)} columns={columns} {...theme.faint} />
+    </Box>
+  )
+}
+
+function Life({ state, theme, target }: View & { target: string }) {
+  const { now, size } = state
+  const left = codeLeft(now)
+  const seconds = Math.ceil(left / 1000)
+  const width = Math.max(0, Math.min(BAR_MAX, size.columns - LIFE_COLUMNS))
+  return (
+    <>
+      <Bar part={left / TOTP_STEP_MS} width={width} theme={theme} />
+      <Text>
+        {isCodeUsed(state, target)
+          ? `  used: the next in ${seconds} s`
+          : `  this code lives ${seconds} s`}
+      </Text>
+    </>
+  )
+}
+
+function advice(state: State, { ask }: CodeScreen): string {
+  const door = findDoor(state.doors, ask)
+  const where = targetOf(state, ask)?.givesCodes
+    ? 'Leave it empty, and the code comes from where this target keeps it.'
+    : 'Six digits from your authenticator. A touch of your YubiKey or a recovery code will do as well.'
+  if (!door || !isOpen(door, state.now)) return where
+  const left = countdown(door.until - state.now)
+  return `It is open for ${left}; a new code opens it for its whole time again. ${where}`
+}
+
+/** How many were typed, and how many of the six are still to come; never which. */
+function dots(text: string, { typed, empty }: Signs): string {
+  const length = text.replaceAll(' ', '').length
+  if (length > DOTS_MAX) return typed.repeat(DOTS_MAX)
+  const rest = Math.max(0, TOTP_DIGITS - length)
+  return [...typed.repeat(length), ...empty.repeat(rest)].join(' ')
+}

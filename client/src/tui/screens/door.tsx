@@ -1,0 +1,54 @@
+import { Box, Text } from 'ink'
+import { moment } from '../../report.ts'
+import { BIG_ROWS, big } from '../big.ts'
+import { findDoor, isOpen } from '../doors.ts'
+import { Bar, bodyRows, type View } from '../parts.tsx'
+import type { Ask, Door as OpenDoor } from '../state.ts'
+import { targetOf } from '../steps.ts'
+import { countdown } from '../time.ts'
+
+/** Beside the digits: what stands above and below them. */
+const OTHER_ROWS = 9
+const BAR_MAX = 60
+
+export function Door({ state, theme, ask }: View & { ask: Ask }) {
+  const door = findDoor(state.doors, ask)
+  if (!door) return null
+  return isOpen(door, state.now) ? (
+    <Opened state={state} theme={theme} door={door} />
+  ) : (
+    <Box padding={1}>
+      <Text>{door.ended === 'closed' ? 'Closed.' : 'Closed: its time was up.'}</Text>
+    </Box>
+  )
+}
+
+function Opened({ state, theme, door }: View & { door: OpenDoor }) {
+  const { now, size } = state
+  const { opened, admitted, until, lifetime, ask } = door
+  const left = until - now
+  const digits = big(countdown(left), theme.signs.full)
+  const isRoomy =
+    bodyRows(size) >= BIG_ROWS + OTHER_ROWS && digits.indexOf('\n') <= size.columns - 4
+  return (
+    <Box flexDirection="column" paddingX={1}>
+      <Text>
+        <Text {...theme.good}>{theme.signs.open} open</Text> {opened.join(' ')}
+      </Text>
+      <Box marginY={1}>
+        <Text {...theme.good}>{isRoomy ? digits : countdown(left)}</Text>
+      </Box>
+      <Bar
+        part={left / (lifetime * 1000)}
+        width={Math.min(BAR_MAX, size.columns - 4)}
+        theme={theme}
+      />
+      <Box marginTop={1} flexDirection="column">
+        <Text wrap="truncate">
+          until {moment(until)}, for {admitted}
+        </Text>
+        <Text wrap="truncate">{targetOf(state, ask)?.command}</Text>
+      </Box>
+    </Box>
+  )
+}

@@ -1,0 +1,52 @@
+import { useSpinner } from '@inkjs/ui'
+import { Box, Text } from 'ink'
+import { GIVE_UP_MS } from '../../conversation.ts'
+import { PATIENCE_MS } from '../../knock.ts'
+import { nameOf } from '../history.ts'
+import type { View } from '../parts.tsx'
+import type { KnockingScreen, Progress, Way } from '../state.ts'
+import { countdown } from '../time.ts'
+
+export function Knocking({ state, theme, screen }: View & { screen: KnockingScreen }) {
+  const { frame } = useSpinner({ type: theme.signs.spinner })
+  const { progress } = screen
+  return (
+    <Box flexDirection="column" padding={1}>
+      <Text>
+        <Text {...theme.title}>{frame}</Text> {stageLine(screen)}
+      </Text>
+      <Box flexDirection="column" marginY={1} marginLeft={2}>
+        {progress.stage === 'asking' &&
+          progress.ways.map(way => <Text key={way.server}>{wayLine(way)}</Text>)}
+      </Box>
+      <Text {...theme.faint}>{leftLine(progress, state.now)}</Text>
+    </Box>
+  )
+}
+
+function stageLine({ verb, ask, progress: { stage, detail } }: KnockingScreen): string {
+  switch (stage) {
+    case 'code':
+      return `Asking the code of ${ask.target} from where it is kept`
+    case 'resolving':
+      return detail === '' ? 'Reading the key' : `Finding ${detail}`
+    case 'asking':
+      return `${verb === 'open' ? 'Knocking at' : 'Closing'} ${nameOf(ask)}`
+    case 'pending':
+      return `Waiting for somebody to approve${detail && ` (${detail})`}`
+  }
+}
+
+function wayLine({ server, sent, trouble, isAnswered }: Way): string {
+  if (isAnswered) return `${server}: answered`
+  if (trouble) return `${server}: cannot be reached (${trouble})`
+  if (sent === 0) return `${server}: sending`
+  if (sent === 1) return `${server}: sent, waiting for the reply`
+  return `${server}: no reply yet, sent ${sent} times`
+}
+
+function leftLine({ stage, since }: Progress, now: number): string {
+  if (stage === 'asking') return `gives up in ${countdown(since + GIVE_UP_MS - now)}`
+  if (stage === 'pending') return `stops waiting in ${countdown(since + PATIENCE_MS - now)}`
+  return ''
+}

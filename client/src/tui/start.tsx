@@ -1,0 +1,131 @@
+import { type Instance, render } from 'ink'
+import { systemClock } from '../clock.ts'
+import { EXIT, type Exit } from '../exit.ts'
+import { App } from './app.tsx'
+import { Fullscreen, unscrolled } from './fullscreen.ts'
+import { performOn } from './perform.ts'
+import { readProfiles } from './profiles.ts'
+import { runInShell } from './run.ts'
+import { Session } from './session.ts'
+import { begin, type Note, type State } from './state.ts'
+import { themeFor } from './theme.ts'
+
+/** Ends at these, with the terminal as it was found. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
+/** What a terminal sends to all that run on it, when ^C or ^\ is meant for one of them. */
+const KEY_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT']
+
+/** A session on this process's terminal, until the person ends it. Rejects if it fails. */
+export const startTui = (): Promise<Exit> =>
+  new Promise((end, crash) => new Tui(() => end(EXIT.opened), crash).start())
+
+class Tui {
+  readonly #end: () => void
+  readonly #crash: (error: unknown) => void
+  readonly #fullscreen = new Fullscreen(process.stdout)
+  readonly #stdout = unscrolled(process.stdout)
+  readonly #theme = themeFor(process.env)
+  readonly #session: Session
+  #ink: Instance | undefined
+  #isLent = false
+
+  constructor(end: () => void, crash: (error: unknown) => void) {
+    this.#end = end
+    this.#crash = crash
+    const state = begin(readProfiles(), this.#fullscreen.size, systemClock.now())
+    const perform = performOn({
+      lend: use => this.#lend(use),
+      run: command => this.#run(command),
+      copy: text => this.#fullscreen.copy(text),
+    })
+    this.#session = new Session(state, systemClock, perform)
+  }
+
+  start(): void {
+    for (const signal of SIGNALS) process.on(signal, this.#onSignal)
+    process.on('uncaughtException', this.#onError)
+    process.on('unhandledRejection', this.#onError)
+    process.stdin.on('end', this.#onHangUp)
+    for (const stream of [process.stdin, process.stdout]) stream.on('error', this.#onHangUp)
+    process.stdout.on('resize', this.#onResize)
+    this.#fullscreen.enter()
+    this.#session.start(state => this.#show(state))
+  }
+
+  #show(state: State): void {
+    if (state.isOver) this.#leave(this.#end)
+    else if (!this.#isLent) this.#draw(state)
+  }
+
+  #draw(state: State): void {
+    const tree = <App state={state} theme={this.#theme} tell={this.#session.tell} />
+    if (this.#ink) {
+      this.#ink.rerender(tree)
+      return
+    }
+    const options = { stdout: this.#stdout, exitOnCtrlC: false, patchConsole: false }
+    this.#ink = render(tree, options)
+    this.#ink.waitUntilExit().catch(this.#onError)
+  }
+
+  /** Nothing is drawn, and nothing read, while somebody else asks on the terminal. */
+  async #lend<T>(use: () => Promise<T>): Promise<T> {
+    this.#isLent = true
+    this.#stopDrawing()
+    this.#fullscreen.clear()
+    try {
+      return await use()
+    } finally {
+      this.#isLent = false
+      this.#fullscreen.clear()
+    }
+  }
+
+  /** On the screen from before the session, so that what the command says can be read afterwards. */
+  #run(command: string): Promise<Note> {
+    return this.#lend(async () => {
+      this.#fullscreen.leave()
+      try {
+        return await runInShell(command)
+      } finally {
+        this.#fullscreen.enter()
+      }
+    })
+  }
+
+  #stopDrawing(): void {
+    this.#ink?.unmount()
+    this.#ink = undefined
+    // Else it would go on reading, and take keys from whoever reads next.
+    process.stdin.pause()
+  }
+
+  #leave(then: () => void): void {
+    for (const signal of SIGNALS) process.off(signal, this.#onSignal)
+    process.off('uncaughtException', this.#onError)
+    process.off('unhandledRejection', this.#onError)
+    process.stdin.off('end', this.#onHangUp)
+    process.stdout.off('resize', this.#onResize)
+    this.#session.end()
+    this.#stopDrawing()
+    this.#fullscreen.leave()
+    then()
+  }
+
+  readonly #onSignal = (signal: NodeJS.Signals): void => {
+    if (this.#isLent && KEY_SIGNALS.includes(signal)) return
+    // Dies of it, now that nothing catches it: whoever started this is told the truth.
+    this.#leave(() => process.kill(process.pid, signal))
+  }
+
+  readonly #onError = (error: unknown): void => this.#leave(() => this.#crash(error))
+
+  readonly #onHangUp = (): void => this.#leave(this.#end)
+
+  readonly #onResize = (): void => {
+    if (this.#isLent) return
+    // A terminal may have moved lines about: drawn anew, from the top.
+    this.#fullscreen.clear()
+    this.#session.tell({ type: 'resized', size: this.#fullscreen.size })
+  }
+}
