@@ -177,7 +177,9 @@ function memoryOf(state: State, now: number, latest: number) {
     JSON.stringify({
       ...rest,
       floors: replay.floors,
-      minutes: replay.minutes.map(minute => ({ ...minute, tags: tagsOf(minute.tags) })),
+      minutes: [...replay.minutes]
+        .sort((a, b) => a.epoch - b.epoch)
+        .map(minute => ({ ...minute, tags: tagsOf(minute.tags) })),
       grants: byId(grants, ({ id }) => id),
       ending: byId(ending, ({ grant }) => grant.id),
       taken: [...taken].sort(),
