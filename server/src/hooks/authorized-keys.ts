@@ -2,7 +2,7 @@ import * as fs from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { contains } from '@oneknock/shared'
 import type { Clock } from '../core/clock.ts'
-import type { PermitSettings, Service } from '../core/directory.ts'
+import type { PermitSettings, Service, User } from '../core/directory.ts'
 import { type Opening, openingKey } from '../core/openings.ts'
 import { type Account, findAccount, keysFileOf } from './authorized-keys/accounts.ts'
 import type { Entry } from './authorized-keys/block.ts'
@@ -21,8 +21,7 @@ import {
 export interface AuthorizedKeysParts {
   /** Those without a permit are left to other hooks. */
   readonly services: Iterable<Service>
-  /** A user's public keys, as they are now. */
-  readonly sshKeysOf: (user: string) => readonly string[]
+  readonly users: ReadonlyMap<string, Pick<User, 'sshKeys'>>
   readonly clock: Clock
   readonly files?: Files
 }
@@ -41,18 +40,27 @@ interface Permit {
 export class AuthorizedKeysHook implements LivingHook, CuttingHook {
   readonly name = 'authorized-keys'
   readonly #parts: AuthorizedKeysParts
+  #users: AuthorizedKeysParts['users']
   #permits: ReadonlyMap<string, Permit> = new Map()
 
   constructor(parts: AuthorizedKeysParts) {
     this.#parts = parts
+    this.#users = parts.users
   }
 
   async start(): Promise<void> {
     await this.#take(this.#parts.services)
   }
 
-  async configure({ services }: HookConfig): Promise<void> {
-    await this.#take(services)
+  async configure({ services, users = this.#users }: HookConfig): Promise<void> {
+    const before = this.#users
+    this.#users = users
+    try {
+      await this.#take(services)
+    } catch (error) {
+      this.#users = before
+      throw error
+    }
   }
 
   /** What is open stays so: sshd closes it. */
@@ -68,7 +76,7 @@ export class AuthorizedKeysHook implements LivingHook, CuttingHook {
     if (user === undefined) {
       throw this.#error('failed', `${openingKey(opening)} is nobody's, so no key is let in`)
     }
-    if (this.#parts.sshKeysOf(user).length === 0) {
+    if (this.#keysOf(user).length === 0) {
       const line = `user ${user} has no ssh key: add ssh_keys = ["ssh-ed25519 …"] to their file`
       throw this.#error('failed', line)
     }
@@ -140,15 +148,19 @@ export class AuthorizedKeysHook implements LivingHook, CuttingHook {
   }
 
   #fileAt(path: string): KeysFile {
-    const { files = fs, sshKeysOf } = this.#parts
+    const { files = fs } = this.#parts
     const linesFor = (entries: readonly Entry[]) =>
       keyLines(
         entries.map(({ service, user, network, until }) => {
           const { to } = this.#permits.get(service)!.settings
-          return { user, keys: sshKeysOf(user), network, to, until }
+          return { user, keys: this.#keysOf(user), network, to, until }
         }),
       )
     return new KeysFile({ path, files, linesFor })
+  }
+
+  #keysOf(user: string): readonly string[] {
+    return this.#users.get(user)?.sshKeys ?? []
   }
 
   #change(file: KeysFile, edit: (entries: readonly Entry[]) => readonly Entry[]): Promise<void> {
@@ -177,7 +189,7 @@ export class AuthorizedKeysHook implements LivingHook, CuttingHook {
   #uidToCut(service: string, settings: PermitSettings): number {
     const { uid } = this.#accountOf(service, settings)
     if (process.geteuid?.() === 0) return uid
-    const line = `only root can end the ssh sessions of account ${settings.account}: run the daemon as root, or guard sshd's port in services.${service} too, which cuts in the firewall`
+    const line = `only root can end the ssh sessions of account ${settings.account}: run the daemon as root, or leave on_expiry out of services.${service}; a service that guards sshd's port can cut in the firewall`
     throw this.#error('unavailable', line)
   }
 

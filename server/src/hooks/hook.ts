@@ -1,5 +1,5 @@
 import type { Network } from '@oneknock/shared'
-import type { Service } from '../core/directory.ts'
+import type { Service, User } from '../core/directory.ts'
 import type { Opening } from '../core/openings.ts'
 
 /**
@@ -36,6 +36,8 @@ export interface HookConfig {
   readonly allow: readonly Network[]
   /** The UDP ports where packets come in. */
   readonly spaPorts: readonly number[]
+  /** By name; absent: as before. */
+  readonly users?: ReadonlyMap<string, Pick<User, 'sshKeys'>>
 }
 
 /** A hook that can also end what began while the door was open. */

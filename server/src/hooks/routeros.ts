@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { formatNetwork } from '@oneknock/shared'
 import type { Clock } from '../core/clock.ts'
 import type { RouterSettings, SecretSource, Service } from '../core/directory.ts'
 import { type Opening, openingKey } from '../core/openings.ts'
@@ -18,8 +17,9 @@ import { routerApi } from './routeros/api.ts'
 import type { Random } from './routeros/credentials.ts'
 import type { RouterDoor } from './routeros/door.ts'
 import { type IntentFiles, Intents } from './routeros/intents.ts'
+import { letterOf, type RouterLetter } from './routeros/letter.ts'
 import { ListDoor } from './routeros/list-door.ts'
-import { type Credentials, LoginDoor } from './routeros/login-door.ts'
+import { LoginDoor } from './routeros/login-door.ts'
 import { httpsTransport, RouterError, type Transport } from './routeros/transport.ts'
 import { Turns } from './routeros/turns.ts'
 
@@ -36,11 +36,6 @@ export interface RouterOsParts {
   readonly random?: Random
   readonly files?: IntentFiles
   readonly transport?: (settings: RouterSettings) => Transport
-}
-
-export interface RouterLetter {
-  readonly title: string
-  readonly text: string
 }
 
 /** Milliseconds within which a router that started anew has its entries again. */
@@ -67,11 +62,10 @@ export class RouterOsHook implements LivingHook, CuttingHook {
 
   /** Does not wait for the routers: one that is off keeps nobody else's door shut. */
   async start(): Promise<void> {
-    const { services, random = randomBytes } = this.#parts
-    this.#doors = this.#doorsOf(services)
-    const unreadable = await this.#intents.load(random).catch(({ message }) => {
-      throw this.#error('unavailable', `logins cannot be kept on record: ${message}`)
-    })
+    const doors = this.#doorsOf(this.#parts.services)
+    const unreadable = await this.#onRecord(this.#intents.load())
+    await this.#nameInstance(doors)
+    this.#doors = doors
     for (const file of unreadable) this.#say(`${file} is no record of a login; remove it`)
     this.#sayOrphans()
     this.#timer = setInterval(() => void this.repair(), REPAIR_INTERVAL)
@@ -82,6 +76,7 @@ export class RouterOsHook implements LivingHook, CuttingHook {
   async configure({ services }: HookConfig): Promise<void> {
     const before = this.#doors
     const after = this.#doorsOf(services)
+    await this.#nameInstance(after)
     for (const [name, { door, settings }] of before) {
       if (after.get(name)?.door === door) continue
       const closed = closeAll(door, (opening, close) => this.#inTurn(opening, close))
@@ -133,6 +128,17 @@ export class RouterOsHook implements LivingHook, CuttingHook {
     await Promise.all(
       [...this.#doors].map(([name, { door }]) => this.#tried(name, () => door.repair())),
     )
+  }
+
+  async #nameInstance(doors: ReadonlyMap<string, Guarded>): Promise<void> {
+    const { random = randomBytes } = this.#parts
+    if (doors.size > 0) await this.#onRecord(this.#intents.nameInstance(random))
+  }
+
+  #onRecord<T>(work: Promise<T>): Promise<T> {
+    return work.catch(({ message }) => {
+      throw this.#error('unavailable', `logins cannot be kept on record: ${message}`)
+    })
   }
 
   #doorsOf(services: Iterable<Service>): Map<string, Guarded> {
@@ -238,19 +244,5 @@ function codeOf({ code }: RouterError): HookErrorCode {
       return 'unavailable'
     default:
       return 'failed'
-  }
-}
-
-function letterOf({ service, url, name, password, network, until }: Credentials): RouterLetter {
-  const end = new Date(until).toISOString().slice(0, 16).replace('T', ' ')
-  return {
-    title: `Router login for ${service}`,
-    text: [
-      `name: ${name}`,
-      `password: ${password}`,
-      '',
-      `It works on ${url}, from ${formatNetwork(network)}, until ${end} UTC.`,
-      'If you did not ask for it, tell your administrator.',
-    ].join('\n'),
   }
 }

@@ -62,7 +62,7 @@ describe.runIf(process.geteuid?.() === 0)('authorized-keys with a real sshd', ()
         permits('mail', keys, [at('mail')], own),
         permits('db', keys, [at('db'), at('mail')], own),
       ],
-      sshKeysOf: user => publicKeys[user] ?? [],
+      users: new Map(Object.entries(publicKeys).map(([user, sshKeys]) => [user, { sshKeys }])),
       clock,
     })
     await sshd.start(environment)

@@ -4,7 +4,7 @@ import { parseNetwork } from '@oneknock/shared'
 import { systemClock } from '../../../server/src/core/clock.ts'
 import type { Files } from '../../../server/src/hooks/authorized-keys/folder.ts'
 import { AuthorizedKeysHook } from '../../../server/src/hooks/authorized-keys.ts'
-import { permits } from './authorized-keys.ts'
+import { everybody, permits } from './authorized-keys.ts'
 
 const [file = '', dieBefore = '', key = ''] = process.argv.slice(2)
 
@@ -32,7 +32,12 @@ const files: Files = {
 }
 
 const services = [permits('forwards', file, [{ host: 'mail.internal', port: 993 }])]
-const hook = new AuthorizedKeysHook({ services, clock: systemClock, sshKeysOf: () => [key], files })
+const hook = new AuthorizedKeysHook({
+  services,
+  clock: systemClock,
+  users: everybody(() => [key]),
+  files,
+})
 await hook.start()
 const door = (i: number) => ({
   service: 'forwards',

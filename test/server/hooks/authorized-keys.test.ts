@@ -18,7 +18,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Opening } from '../../../server/src/core/openings.ts'
 import type { Files } from '../../../server/src/hooks/authorized-keys/folder.ts'
 import { HookError } from '../../../server/src/hooks/hook.ts'
-import { KEY, permits, privateFolder, removeFolder, startHook } from './authorized-keys.ts'
+import {
+  everybody,
+  KEY,
+  permits,
+  privateFolder,
+  removeFolder,
+  startHook,
+} from './authorized-keys.ts'
 import { ManualClock } from './clock.ts'
 import { hookConformance } from './conformance.ts'
 import { service } from './service.ts'
@@ -80,7 +87,7 @@ describe('authorized-keys', () => {
 
   it('writes a line for each key, which holds address, destinations and time', async () => {
     const hook = await start([permits('forwards', file, [MAIL, DB])], {
-      sshKeysOf: () => [KEY, 'ssh-rsa AAAAB3'],
+      users: everybody(() => [KEY, 'ssh-rsa AAAAB3']),
     })
     await hook.open(door('anna', '2001:db8:7::/64'))
     const options =
@@ -226,14 +233,14 @@ describe('authorized-keys', () => {
   })
 
   it('takes up another configuration: other keys, other destinations, no such service', async () => {
-    let keys = [KEY]
     const admin = permits('admin', file, [DB])
-    const hook = await start([permits('forwards', file, [MAIL]), admin], { sshKeysOf: () => keys })
+    const hook = await start([permits('forwards', file, [MAIL]), admin], {})
     await hook.open(door('anna'))
     await hook.open(door('anna', '203.0.113.7', 'admin'))
-    keys = [`${KEY.slice(0, -1)}g`]
+    const keys = [`${KEY.slice(0, -1)}g`]
     const config = { allow: [], spaPorts: [] }
-    await hook.configure({ ...config, services: [permits('forwards', file, [DB]), admin] })
+    const users = new Map([['anna', { sshKeys: keys }]])
+    await hook.configure({ ...config, services: [permits('forwards', file, [DB]), admin], users })
     expect(await hook.list()).toMatchObject([{ service: 'admin' }])
     expect(lines()).toEqual([expect.stringContaining(keys[0]!)])
     await hook.configure({ ...config, services: [service('ssh')] })
@@ -254,7 +261,7 @@ describe('authorized-keys', () => {
   })
 
   it('lets nobody in without a key, and nobody who is nobody', async () => {
-    const hook = await start(undefined, { sshKeysOf: () => [] })
+    const hook = await start(undefined, { users: new Map() })
     expect((await rejected(hook.open(door('anna')))).message).toContain('ssh_keys')
     const { user: _, ...nobodys } = door()
     expect((await rejected(hook.open(nobodys))).message).toContain("nobody's")

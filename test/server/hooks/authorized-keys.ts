@@ -29,13 +29,20 @@ export const permits = (
   own: Partial<Service> = {},
 ): Service => service(name, { permit: { to, account: 'nobody', file }, ...own })
 
+/** Whoever it is has these keys. */
+export function everybody(keys: () => readonly string[] = () => [KEY]) {
+  const users = new Map<string, { sshKeys: readonly string[] }>()
+  users.get = () => ({ sshKeys: keys() })
+  return users
+}
+
 /** A hook that is started, whose users all have one key. */
 export async function startHook(
   parts: Partial<AuthorizedKeysParts> & Pick<AuthorizedKeysParts, 'services'>,
 ): Promise<AuthorizedKeysHook> {
   const hook = new AuthorizedKeysHook({
     clock: new ManualClock(),
-    sshKeysOf: () => [KEY],
+    users: everybody(),
     ...parts,
   })
   await hook.start()

@@ -53,10 +53,9 @@ export class Intents {
   }
 
   /** Reads what there is; returns the names of files that say nothing of the kind. */
-  async load(random: (bytes: number) => Uint8Array): Promise<readonly string[]> {
-    await this.#files.mkdir(this.#folder, { recursive: true, mode: 0o700 })
+  async load(): Promise<readonly string[]> {
     const unreadable: string[] = []
-    for (const file of await this.#files.readdir(this.#folder)) {
+    for (const file of (await this.#files.readdir(this.#folder).catch(ignoreAbsent)) ?? []) {
       const path = join(this.#folder, file)
       if (file.endsWith(DRAFT)) await this.#files.unlink(path)
       if (!file.endsWith(SUFFIX)) continue
@@ -64,7 +63,6 @@ export class Intents {
       if (intent && `${intent.name}${SUFFIX}` === file) this.#intents.set(intent.name, intent)
       else unreadable.push(path)
     }
-    await this.#loadInstance(random)
     return unreadable
   }
 
@@ -81,13 +79,17 @@ export class Intents {
     this.#intents.delete(name)
   }
 
-  async #loadInstance(random: (bytes: number) => Uint8Array): Promise<void> {
+  /** Before anything is made on a router. */
+  async nameInstance(random: (bytes: number) => Uint8Array): Promise<void> {
     const path = join(this.#folder, INSTANCE)
     const text = await this.#files.readFile(path, 'utf8').catch(ignoreAbsent)
-    this.#instance = text?.trim() ?? ''
-    if (/^[0-9a-f]{16}$/.test(this.#instance)) return
-    this.#instance = toHex(random(INSTANCE_BYTES))
-    await this.#write(INSTANCE, `${this.#instance}\n`)
+    const known = /^([0-9a-f]{16})\n$/.exec(text ?? '')?.[1]
+    const instance = known ?? toHex(random(INSTANCE_BYTES))
+    if (known === undefined) {
+      await this.#files.mkdir(this.#folder, { recursive: true, mode: 0o700 })
+      await this.#write(INSTANCE, `${instance}\n`)
+    }
+    this.#instance = instance
   }
 
   async #write(file: string, text: string): Promise<void> {
