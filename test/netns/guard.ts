@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import type { Service } from '../../server/src/core/directory.ts'
 import type { Opening } from '../../server/src/core/openings.ts'
 import type { HookConfig } from '../../server/src/hooks/hook.ts'
@@ -44,6 +45,17 @@ export class Guard implements LivingHook, CuttingHook {
 
   get pid(): number {
     return this.#process.pid!
+  }
+
+  /** The processes of nft that it keeps: `-i` takes commands, `monitor` only listens. */
+  children(argument = ''): number[] {
+    const { pid } = this
+    const listed = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim()
+    return listed
+      .split(' ')
+      .filter(Boolean)
+      .map(Number)
+      .filter(child => readFileSync(`/proc/${child}/cmdline`, 'latin1').includes(argument))
   }
 
   kinds(): GuardEvent['kind'][] {

@@ -6,7 +6,6 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { systemClock } from '../../server/src/core/clock.ts'
 import { hookConformance } from '../server/hooks/conformance.ts'
 import { opening, serviceOn, tcp, udp, useLab } from './fixture.ts'
-import type { Guard } from './guard.ts'
 import { describeWithNamespaces } from './lab.ts'
 
 const PATIENCE = { timeout: 10_000, interval: 20 }
@@ -79,7 +78,7 @@ describeWithNamespaces('nftables: commands for nft', () => {
     const guard = fixture.guard({ services: [ssh] })
     await guard.start()
     const door = opening('ssh', '192.0.2.1')
-    for (const pid of childrenOf(guard)) process.kill(pid, 'SIGKILL')
+    for (const pid of guard.children('-i')) process.kill(pid, 'SIGKILL')
     await guard.open(door)
     expect(await guard.list()).toEqual([door])
     await vi.waitFor(() => {
@@ -87,14 +86,14 @@ describeWithNamespaces('nftables: commands for nft', () => {
     }, PATIENCE)
     await guard.open(door)
     // The one that looks after the table is not needed before the next heartbeat.
-    await vi.waitFor(() => expect(childrenOf(guard)).toHaveLength(2), PATIENCE)
+    await vi.waitFor(() => expect(guard.children('-i')).toHaveLength(2), PATIENCE)
     expect(guard.kinds()).not.toContain('guard-lost')
   })
 
   it('gives up on a child that hangs, and takes another', async () => {
     const guard = fixture.guard({ services: [ssh] })
     await guard.start()
-    const hung = childrenOf(guard)
+    const hung = guard.children('-i')
     for (const pid of hung) process.kill(pid, 'SIGSTOP')
     const door = opening('ssh', '192.0.2.1')
     await expect(guard.open(door)).rejects.toMatchObject({ code: 'timeout' })
@@ -102,14 +101,14 @@ describeWithNamespaces('nftables: commands for nft', () => {
     expect(await guard.list()).toEqual([door])
     expect(guard.events).toContainEqual({ kind: 'child-died', message: 'it hung and was ended' })
     await vi.waitFor(() => {
-      for (const pid of childrenOf(guard)) expect(hung).not.toContain(pid)
+      for (const pid of guard.children('-i')) expect(hung).not.toContain(pid)
     }, PATIENCE)
   })
 
   it('tells its children nothing of a home, where they would write a history', async () => {
     const guard = fixture.guard({ services: [ssh] })
     await guard.start()
-    for (const pid of childrenOf(guard)) {
+    for (const pid of guard.children('-i')) {
       const environment = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0')
       expect(environment.filter(Boolean).map(entry => entry.split('=')[0])).toEqual([
         'PATH',
@@ -121,7 +120,7 @@ describeWithNamespaces('nftables: commands for nft', () => {
   it('leaves no child when it stops', async () => {
     const guard = fixture.guard({ services: [ssh] })
     await guard.start()
-    const children = allChildrenOf(guard)
+    const children = guard.children()
     await guard.stop()
     expect(children).toHaveLength(3)
     for (const pid of children) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
@@ -173,16 +172,3 @@ describeWithNamespaces('nftables: an nft without an interactive mode', () => {
     ])
   })
 })
-
-/** Those that take commands; a third one only listens. */
-const childrenOf = (guard: Guard): number[] =>
-  allChildrenOf(guard).filter(pid =>
-    readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0').includes('-i'),
-  )
-
-const allChildrenOf = ({ pid }: Guard): number[] =>
-  readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1')
-    .trim()
-    .split(' ')
-    .filter(Boolean)
-    .map(Number)

@@ -99,6 +99,7 @@ describeWithNamespaces('nftables: the table itself', () => {
     await server.listen('tcp', 22)
     const guard = fixture.guard({ services: [ssh] })
     await guard.start()
+    for (const deaf of guard.children('monitor')) process.kill(deaf)
     await server.nft('flush ruleset')
     await guard.open(opening('ssh', client.v4))
     expect(guard.kinds()).toEqual(['guard-up', 'guard-lost', 'guard-restored'])

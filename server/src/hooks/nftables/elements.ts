@@ -75,7 +75,10 @@ export function cutCommand(zone: string, flow: Flow, remember: boolean): string 
   return remember ? `${gone}; ${addCommand(cutSetName(zone, family), [key])}` : gone
 }
 
-/** One command for each set: thousands of elements load as quickly as one. The later end counts. */
+/** Elements in a command: few enough that a door need not wait long behind it. */
+const CHUNK = 2_000
+
+/** Some commands for each set: thousands of elements load as quickly as one. The later end counts. */
 export function fillCommands(open: readonly OpenElement[], live: readonly LiveElement[]): string[] {
   const ends = new Map<string, Map<string, number>>()
   const put = (set: string, key: string, remaining: number) => {
@@ -89,7 +92,13 @@ export function fillCommands(open: readonly OpenElement[], live: readonly LiveEl
     const set = liveSetName(zone, familyOf(flow.address))
     if (!hasEnded(remaining)) put(set, flowKey(flow), remaining)
   }
-  return [...ends].map(([set, ofSet]) => addCommand(set, [...ofSet].map(timed)))
+  return [...ends].flatMap(([set, ofSet]) => {
+    const elements = [...ofSet].map(timed)
+    const chunks = Array.from({ length: Math.ceil(elements.length / CHUNK) }, (_, i) =>
+      elements.slice(i * CHUNK, (i + 1) * CHUNK),
+    )
+    return chunks.map(chunk => addCommand(set, chunk))
+  })
 }
 
 const addCommand = (set: string, elements: readonly string[]): string =>

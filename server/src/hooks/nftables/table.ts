@@ -157,13 +157,17 @@ export class GuardTable {
   }
 
   async #putUp(live: readonly LiveElement[]): Promise<number> {
+    await this.#replace(live)
+    this.#living.set(() => live)
+    await this.#remember()
+    return live.length
+  }
+
+  async #replace(live: readonly LiveElement[]): Promise<void> {
     const { held, clock } = this.#options
     const open = held.elements(clock.now())
     this.#declared = new Set(open.map(({ zone, network }) => openSet(zone, network)))
     await this.write(renderCommand(this.#guard, this.#declared, fillCommands(open, live)))
-    this.#living.set(() => live)
-    await this.#remember()
-    return live.length
   }
 
   /** What the table looks like now is what it should look like. */
@@ -188,7 +192,7 @@ export class GuardTable {
     if (text === undefined || skeleton(text) !== this.#intact) {
       report({ kind: 'guard-lost', found: text === undefined ? 'nothing' : 'other rules' })
       try {
-        await this.#restore()
+        await this.#restore(text !== undefined)
       } catch (error) {
         return this.#complain('guard-down', error)
       }
@@ -198,25 +202,27 @@ export class GuardTable {
   }
 
   /**
-   * While the guard was away anybody could get in, so not every socket may go on: only flows that
-   * were live when they were last counted, and those that some door let in since.
+   * Guard and doors first, who is live a moment later: nobody hangs up for that. While the guard was
+   * away anybody could get in, so not every socket may go on: only flows that were live when they
+   * were last counted, and those that some door let in since.
    */
-  async #restore(): Promise<void> {
+  async #restore(tableIsThere: boolean): Promise<void> {
     const { held, report } = this.#options
     const { zones } = this.#guard
+    // If only the rules are gone, the sets know best.
+    const still = tableIsThere ? (await this.read()).live : []
+    await this.#replace([])
     const doors = held.recent()
     const admitted = seeds(
       await readFlows(),
       zones,
       (zone, flow) => !hasPort(zone.cutPorts, flow) && admits(doors, zone, flow),
     )
-    // If only the rules are gone, the sets know best.
-    const { live: still } = await this.read()
-    const flows = await this.#putUp([
-      ...carried([...this.#living.list(), ...still], zones),
-      ...admitted,
-    ])
-    report({ kind: 'guard-restored', openings: held.size, flows })
+    const live = [...carried([...this.#living.list(), ...still], zones), ...admitted]
+    for (const command of fillCommands([], live)) await this.write(command)
+    this.#living.set(() => live)
+    await this.#remember()
+    report({ kind: 'guard-restored', openings: held.size, flows: live.length })
   }
 
   async #takeCensus(): Promise<void> {
