@@ -24,7 +24,13 @@ const DAEMON = bin('server/dist/main.js')
 
 const folder = mkdtempSync(join(tmpdir(), 'oneknock-demo-'))
 const configFile = join(folder, 'oneknockd.toml')
-const environment = { ...process.env, XDG_CONFIG_HOME: join(folder, 'client'), NO_COLOR: '1' }
+const environment = {
+  ...process.env,
+  XDG_CONFIG_HOME: join(folder, 'client'),
+  XDG_STATE_HOME: join(folder, 'client', 'state'),
+  XDG_RUNTIME_DIR: '',
+  NO_COLOR: '1',
+}
 const started: { children: ChildProcess[]; servers: (Server | Socket)[] } = {
   children: [],
   servers: [],

@@ -1,23 +1,26 @@
 import { Command } from 'commander'
 import type { AddFlags } from './commands/add.ts'
+import type { ExecFlags } from './commands/exec.ts'
 import type { KnockFlags } from './commands/knock.ts'
+import type { KnockerFlags } from './commands/knocker.ts'
 import type { ListFlags } from './commands/list.ts'
-import type { Exit } from './exit.ts'
-import { ADD_HELP, CLOSE_HELP, KNOCK_HELP, MAIN_HELP } from './help.ts'
+import { ADD_HELP, CLOSE_HELP, EXEC_HELP, KNOCK_HELP, MAIN_HELP, PROXY_HELP } from './help.ts'
 
 export interface Definition {
   readonly version: string
   /** Says what is wrong with a command line. */
   readonly complain: (text: string) => void
-  /** Takes what a command ends with. */
-  readonly end: (exit: Exit) => void
+  /** What `exec` is to run. */
+  readonly command?: readonly string[]
+  /** Takes the status that a command ends with. */
+  readonly end: (status: number) => void
 }
 
 /**
  * The commands and their options: help, completions and manual are made of this. What a command does
  * is loaded when it runs.
  */
-export function defineCommands({ version, complain, end }: Definition): Command {
+export function defineCommands({ version, complain, command = [], end }: Definition): Command {
   const program = new Command('oneknock')
     .description('One packet opens one door: knock at a server with a one-time code.')
     .version(version)
@@ -73,6 +76,8 @@ export function defineCommands({ version, complain, end }: Definition): Command 
     .option('--lifetime <time>', 'how long to ask for, such as 30s, 10m, 1h')
     .option('--address <address>', 'admit this address or prefix, not your own')
     .option('--wait <time>', 'how long to wait if somebody must approve (default: 2m)')
+    .option('--if-needed', 'only if it is not open already; one knock for all who ask at once')
+    .option('--port <host:port>', 'with --if-needed: it is open if a service answers there')
     .option('--json', 'for programs: see below')
     .addHelpText('after', KNOCK_HELP)
     .action(async (target: string, services: string[], flags: KnockFlags) =>
@@ -88,6 +93,40 @@ export function defineCommands({ version, complain, end }: Definition): Command 
     .addHelpText('after', CLOSE_HELP)
     .action(async (target: string, services: string[], flags: KnockFlags) =>
       end(await (await import('./commands/knock.ts')).closeCommand(target, services, flags)),
+    )
+  program
+    .command('proxy')
+    .summary('connect through a door (for ssh)')
+    .description('Connect input and output to a service, and knock first if its door is shut.')
+    .argument('<target>')
+    .argument('<host>')
+    .argument('<port>')
+    .option('--otp-command <command>', 'a command line that prints the code')
+    .option('--lifetime <time>', 'how long to ask for, such as 30s, 10m, 1h')
+    .option('--address <address>', 'admit this address or prefix, not your own')
+    .option('--wait <time>', 'how long to wait if somebody must approve (default: 2m)')
+    .addHelpText('after', PROXY_HELP)
+    .action(async (target: string, host: string, port: string, flags: KnockerFlags) =>
+      end(await (await import('./commands/proxy.ts')).proxyCommand(target, host, port, flags)),
+    )
+  program
+    .command('exec')
+    .summary('run a command behind a door')
+    .description('Open a door, run a command, and end with its status.')
+    .usage('[options] <target> [service...] -- <command...>')
+    .argument('<target>')
+    .argument('[service...]', 'what to open; none: all that you may open by default')
+    .option('--otp <code>', 'the one-time code')
+    .option('--no-otp', 'send no code: for services that need none')
+    .option('--otp-command <command>', 'a command line that prints the code')
+    .option('--lifetime <time>', 'how long to ask for, such as 30s, 10m, 1h')
+    .option('--address <address>', 'admit this address or prefix, not your own')
+    .option('--wait <time>', 'how long to wait if somebody must approve (default: 2m)')
+    .option('--if-needed', 'knock only if it is not open already')
+    .option('--close', 'close the door when the command has ended')
+    .addHelpText('after', EXEC_HELP)
+    .action(async (target: string, services: string[], flags: ExecFlags) =>
+      end(await (await import('./commands/exec.ts')).execCommand(target, services, command, flags)),
     )
   return program
 }

@@ -13,6 +13,9 @@ export const EXIT = {
 } as const
 export type Exit = (typeof EXIT)[keyof typeof EXIT]
 
+/** Statuses of `exec` beside those of the command that it runs, as env(1) and shells have them. */
+export const EXEC = { failed: 125, notExecutable: 126, notFound: 127, signalled: 128 } as const
+
 /** Ends a command with one line on stderr. */
 export class Failure extends Error {
   readonly exit: Exit

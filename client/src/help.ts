@@ -63,3 +63,30 @@ Examples:
 
 It needs no code. --json prints an object like knock's, with status "closed".
 ${EXIT_HELP}`
+
+export const PROXY_HELP = `
+In ~/.ssh/config:
+  Host home
+    HostName home.example.com
+    ProxyCommand oneknock proxy home %h %p
+
+It tries to connect, 400 ms at most, and knocks only if nobody answers. Runs
+that come at the same time share one knock. The code comes from the target's
+own command or secret, else you are asked on the terminal, else by the program
+that SSH_ASKPASS names. All that it says goes to stderr.
+
+Without a proxy, so that no byte passes through this program:
+  Match originalhost home exec "oneknock knock home --if-needed"
+${EXIT_HELP}`
+
+export const EXEC_HELP = `
+Examples:
+  oneknock exec home -- ssh home.example.com
+  oneknock exec home ssh --close -- ansible-playbook site.yml
+  oneknock exec home wiki --if-needed -- curl https://wiki.example.com
+
+Runs that come at the same time share one knock. With --close the door closes
+for all of them when the first has ended.
+
+Exit status: the command's own, 128 and the signal's number if one ended it;
+126 if it cannot be run, 127 if it is not there; 125 if the door did not open.`

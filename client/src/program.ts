@@ -1,6 +1,6 @@
-import { type Command, CommanderError } from 'commander'
+import { CommanderError } from 'commander'
 import { defineCommands } from './definitions.ts'
-import { EXIT, type Exit, Failure } from './exit.ts'
+import { EXEC, EXIT, type Exit, Failure } from './exit.ts'
 import { warn } from './output.ts'
 
 /** Put in by the bundler, from package.json. */
@@ -8,38 +8,50 @@ declare const ONEKNOCK_VERSION: string
 
 /** Runs one command line, and gives its exit status. */
 export async function run(args: readonly string[]): Promise<number> {
-  let exit: Exit = EXIT.opened
+  try {
+    return await (args.length === 0 ? startTui() : runCommand(args))
+  } catch (error) {
+    const exit = complain(error)
+    // What `exec` itself fails with must not look like a status of the command that it runs.
+    return args[0] === 'exec' && exit !== EXIT.opened ? EXEC.failed : exit
+  }
+}
+
+/** Says what was wrong, and gives the status for it. */
+function complain(error: unknown): number {
+  // Commander has said it already.
+  if (error instanceof CommanderError) return error.exitCode
+  if (error instanceof Failure) {
+    warn(error.message)
+    return error.exit
+  }
+  warn(`this is a mistake in oneknock, please report it: ${oneLine(String(error))}`)
+  return EXIT.internal
+}
+
+const startTui = async (): Promise<Exit> => (await import('./commands/tui.ts')).tuiCommand()
+
+async function runCommand(args: readonly string[]): Promise<number> {
+  let exit: number = EXIT.opened
+  const { own, command } = splitCommand(args)
   const program = defineCommands({
     version: ONEKNOCK_VERSION,
     complain: text => warn(`${oneLine(text)}; see oneknock --help`),
+    command,
     end: status => {
       exit = status
     },
   })
-  if (args.length === 0) return introduce(program)
-  try {
-    await program.parseAsync(args, { from: 'user' })
-    return exit
-  } catch (error) {
-    // Commander has said it already.
-    if (error instanceof CommanderError) return error.exitCode
-    if (error instanceof Failure) {
-      warn(error.message)
-      return error.exit
-    }
-    warn(`this is a mistake in oneknock, please report it: ${oneLine(String(error))}`)
-    return EXIT.internal
-  }
+  await program.parseAsync(own, { from: 'user' })
+  return exit
 }
 
-/** A person gets the help; a script that lost its arguments must not take that for an open door. */
-function introduce(program: Command): Exit {
-  if (process.stdout.isTTY) {
-    program.outputHelp()
-    return EXIT.opened
-  }
-  warn('no command; oneknock --help shows them')
-  return EXIT.usage
+/** What follows `--` is the command that `exec` runs, whatever its arguments look like. */
+function splitCommand(args: readonly string[]) {
+  const at = args[0] === 'exec' ? args.indexOf('--') : -1
+  return at < 0
+    ? { own: args, command: [] }
+    : { own: args.slice(0, at), command: args.slice(at + 1) }
 }
 
 /** Commander's complaints quote the arguments: nothing in them may break or colour the line. */

@@ -22,7 +22,11 @@ export interface Run {
 export class Home {
   readonly path = mkdtempSync(join(tmpdir(), 'oneknock-client-'))
   readonly folder = join(this.path, 'oneknock')
-  readonly env: NodeJS.ProcessEnv = { PATH: process.env.PATH, XDG_CONFIG_HOME: this.path }
+  readonly env: NodeJS.ProcessEnv = {
+    PATH: process.env.PATH,
+    XDG_CONFIG_HOME: this.path,
+    XDG_STATE_HOME: join(this.path, 'state'),
+  }
 
   file(name: string): string {
     return join(this.folder, `${name}.json`)

@@ -167,7 +167,12 @@ export class Client {
 
   /** Runs a command of the client, behind another program such as `faketime` if need be. */
   run(args: readonly string[], input?: string, before: readonly string[] = []): Promise<Ran> {
-    const environment = [...before, 'env', `XDG_CONFIG_HOME=${this.#folder}`, 'NO_COLOR=1']
+    const home = [
+      `XDG_CONFIG_HOME=${this.#folder}`,
+      `XDG_STATE_HOME=${this.#folder}/state`,
+      'XDG_RUNTIME_DIR=',
+    ]
+    const environment = [...before, 'env', ...home, 'NO_COLOR=1']
     return this.#place.tryRun([...environment, process.execPath, CLIENT, ...args], input)
   }
 }

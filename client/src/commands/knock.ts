@@ -1,14 +1,16 @@
-import { type CodeFlags, codeSource, obtainFactor } from '../codes.ts'
-import { EXIT, type Exit } from '../exit.ts'
-import { type KnockEvent, type KnockOptions, knock } from '../index.ts'
-import { say, sayJson, warn } from '../output.ts'
-import { clockWarning, jsonReport, type Knocked, report } from '../report.ts'
-import type { Unlocked } from '../unlocking.ts'
-import { type AskFlags, readAsk } from './ask.ts'
-import { answerFailure, mustLoad, mustUnlock } from './load.ts'
+import { EXIT, type Exit, Failure } from '../exit.ts'
+import { closeOnce, type Knocker, knockOnce } from '../knocker.ts'
+import type { KnockResult } from '../outcome.ts'
+import { warn } from '../output.ts'
+import { quote } from '../quote.ts'
+import { clockWarning, jsonReport, report } from '../report.ts'
+import { type KnockerFlags, mustPass, passageTo } from './knocker.ts'
+import { answerFailure } from './load.ts'
+import { tell } from './tell.ts'
 
-export interface KnockFlags extends AskFlags, CodeFlags {
-  readonly json?: boolean
+export interface KnockFlags extends KnockerFlags {
+  readonly ifNeeded?: boolean
+  readonly port?: string
 }
 
 export async function knockCommand(
@@ -16,13 +18,18 @@ export async function knockCommand(
   services: readonly string[],
   flags: KnockFlags,
 ): Promise<Exit> {
-  const loaded = mustLoad(name)
-  // Before anything is asked for: a person types it for nothing only once.
-  const options = readAsk(loaded, services, flags)
-  const profile = await mustUnlock(name, loaded)
-  const factor = await obtainFactor(codeSource(flags, profile), name)
-  if (!factor.ok) throw answerFailure(factor.error)
-  return knockAndTell(name, profile, { ...options, factor: factor.value }, flags.json === true)
+  if (flags.ifNeeded) return knockIfNeeded(name, services, flags)
+  if (flags.port !== undefined) {
+    throw new Failure(
+      EXIT.usage,
+      '--port tells whether a knock is needed: give --if-needed with it',
+    )
+  }
+  // Mistakes are found before anything is asked for: a person types it for nothing only once.
+  const knocker = await passageTo(name, services, flags).knocker()
+  const result = await knockOnce(knocker)
+  if (!result.ok) throw answerFailure(result.error)
+  return tellResult(knocker, result.value, flags, 'open')
 }
 
 export async function closeCommand(
@@ -30,37 +37,41 @@ export async function closeCommand(
   services: readonly string[],
   flags: Pick<KnockFlags, 'json'>,
 ): Promise<Exit> {
-  const loaded = mustLoad(name)
-  const options: KnockOptions = { ...readAsk(loaded, services, {}), verb: 'close' }
-  const profile = await mustUnlock(name, loaded)
-  return knockAndTell(name, profile, options, flags.json === true)
+  const knocker = await passageTo(name, services, { ...flags, otp: false }).knocker()
+  return tellResult(knocker, await closeOnce(knocker), flags, 'close')
 }
 
-async function knockAndTell(
+/** Quick when the door is open, and one knock for all who come at the same time when it is not. */
+async function knockIfNeeded(
   name: string,
-  profile: Unlocked,
-  options: KnockOptions,
-  json: boolean,
+  services: readonly string[],
+  flags: KnockFlags,
 ): Promise<Exit> {
-  const { host, port, key } = profile
-  const knocked: Knocked = { name, host, port, verb: options.verb ?? 'open' }
-  const result = await knock(
-    { host, port, key },
-    { ...options, on: event => tellOfWaiting(event, knocked, json) },
-  )
+  const isJson = flags.json === true
+  const passage = passageTo(name, services, flags)
+  if (flags.port === undefined) return tell(await mustPass(passage, 0), isJson)
+  const { answers, parseEndpoint } = await import('../probe.ts')
+  const endpoint = parseEndpoint(flags.port)
+  if (!endpoint) {
+    throw new Failure(
+      EXIT.usage,
+      `--port ${quote(flags.port)}: give HOST:PORT, in ssh's file %h:%p`,
+    )
+  }
+  const since = Date.now()
+  if (!(await answers(endpoint))) return tell(await mustPass(passage, since), isJson)
+  const json = { target: name, status: 'open' }
+  return tell({ exit: EXIT.opened, line: 'open already: it answers', json }, isJson)
+}
+
+function tellResult(
+  { name, profile: { host, port } }: Knocker,
+  result: KnockResult,
+  { json }: Pick<KnockFlags, 'json'>,
+  verb: 'open' | 'close',
+): Exit {
   const warning = clockWarning(result)
   if (warning) warn(`warning: ${warning}`)
-  const { exit, line } = report(result, knocked)
-  if (json) sayJson(jsonReport(result, knocked))
-  else if (exit === EXIT.opened) say(line)
-  else warn(line)
-  return exit
-}
-
-/** The one event worth a line: from here on it is up to somebody else. */
-function tellOfWaiting(event: KnockEvent, { name }: Knocked, json: boolean): void {
-  if (event.type !== 'reply' || event.status !== 'pending') return
-  const { status, detail } = event
-  if (json) sayJson({ target: name, status, detail })
-  else warn(`waiting for somebody to approve${detail && ` (${detail})`}; ^C stops waiting`)
+  const knocked = { name, host, port, verb }
+  return tell({ ...report(result, knocked), json: jsonReport(result, knocked) }, json === true)
 }

@@ -1,0 +1,94 @@
+import { type Address, fail, ok, type Result, type Verb } from '@oneknock/shared'
+import type { Reach } from './asking.ts'
+import { type Clock, pause, systemClock } from './clock.ts'
+import { type CodeError, type CodeSource, obtainFactor } from './codes.ts'
+import { type KnockOptions, knock } from './index.ts'
+import { askOf, deviceOf, forget, type Place, remember } from './memory.ts'
+import type { KnockEvent, KnockResult } from './outcome.ts'
+import { prepareRuntime } from './runtime.ts'
+import type { Unlocked } from './unlocking.ts'
+import { waysTo } from './whereabouts.ts'
+
+/** All that it takes to knock at a target, as often as need be. */
+export interface Knocker {
+  readonly name: string
+  readonly profile: Unlocked
+  /** What to ask for; never a factor. */
+  readonly options: KnockOptions
+  readonly source: CodeSource
+  readonly reach: Reach
+  readonly on: (event: KnockerEvent) => void
+}
+
+export type KnockerEvent =
+  | KnockEvent
+  /** The code was used up by another knock of this half minute: it waits for the next. */
+  | { readonly type: 'code-used'; readonly waitMs: number }
+
+/** How long a code of an authenticator lives (RFC 6238 section 5.2). */
+const STEP_MS = 30_000
+
+/** Gets a code, knocks, and remembers what that opened for the runs to come. */
+export async function knockOnce(
+  knocker: Knocker,
+  clock: Clock = systemClock,
+): Promise<Result<KnockResult, CodeError>> {
+  const result = await attempt(knocker, clock)
+  if (!result.ok || !isUsedUp(result.value) || !givesAnother(knocker.source)) return result
+  const waitMs = STEP_MS - (clock.now() % STEP_MS)
+  knocker.on({ type: 'code-used', waitMs })
+  await pause(clock, waitMs, knocker.options.signal)
+  return attempt(knocker, clock)
+}
+
+/** Ends what was opened, and forgets it. Needs no code. */
+export async function closeOnce(knocker: Knocker): Promise<KnockResult> {
+  const result = await send(knocker, { ...knocker.options, verb: 'close' satisfies Verb }, [])
+  const runtime = prepareRuntime()
+  if (runtime.ok) forget({ folder: runtime.value, name: knocker.name })
+  return result
+}
+
+const isUsedUp = (result: KnockResult): boolean =>
+  result.status === 'refused' && result.reason === 'factor-used'
+
+const givesAnother = ({ kind }: CodeSource): boolean => kind === 'command' || kind === 'secret'
+
+async function attempt(knocker: Knocker, clock: Clock): Promise<Result<KnockResult, CodeError>> {
+  const { name, source, reach, options } = knocker
+  if (options.signal?.aborted) return ok({ status: 'aborted' })
+  const factor = await obtainFactor(source, name, reach)
+  if (!factor.ok) return fail(factor.error)
+  const servers: Address[] = []
+  const result = await send(knocker, { ...options, factor: factor.value }, servers)
+  if (result.status === 'opened') await rememberDoor(knocker, result.until, servers, clock)
+  return ok(result)
+}
+
+function send(knocker: Knocker, options: KnockOptions, servers: Address[]): Promise<KnockResult> {
+  const { host, port, key } = knocker.profile
+  const on = (event: KnockEvent) => {
+    if (event.type === 'route') servers.push(event.server)
+    knocker.on(event)
+  }
+  return knock({ host, port, key }, { ...options, on })
+}
+
+async function rememberDoor(
+  { name, profile, options }: Knocker,
+  until: number,
+  servers: readonly Address[],
+  clock: Clock,
+): Promise<void> {
+  const runtime = prepareRuntime()
+  // The door is open all the same; a run that needs to know says why it cannot.
+  if (!runtime.ok) return
+  const place: Place = { folder: runtime.value, name, device: deviceOf(profile) }
+  const ask = askOf(options.services ?? [], options.address)
+  const ways = await waysTo(servers, profile.port)
+  try {
+    remember(place, { ask, madeAt: clock.now(), until, ways })
+  } catch {
+    // A disk that is full, say: the same holds.
+  }
+}
