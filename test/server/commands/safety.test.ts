@@ -126,7 +126,7 @@ describe.skipIf(lacking(isRoot))('run as root', () => {
 
   it('no link leads it to a file that is not the users’', async () => {
     const precious = write(join(s.folder, 'precious'), 'root only')
-    give(s.users)
+    give(s.users, s.state)
     chmodSync(s.folder, 0o755)
     chmodSync(s.config, 0o644)
     symlinkSync(precious, s.userFile('alice'))

@@ -289,7 +289,8 @@ describe('oneknockd user remove', () => {
     write(s.userFile('alice'), 'nonsense')
     write(s.config, 'nonsense')
     expect(await s.run(['user', 'remove', 'alice'])).toMatchObject({
-      status: 0,
+      status: 1,
+      stdout: 'alice is no user any more.\n',
       stderr: expect.stringContaining('until the configuration is right'),
     })
     expect(existsSync(s.userFile('alice'))).toBe(false)

@@ -45,6 +45,9 @@ describe('a configuration', () => {
       name: 'gate',
       freshness: 120_000,
       firewall: { backend: 'none', allow: [] },
+      adminGroup: undefined,
+      metricsAt: undefined,
+      helperSocket: '/run/oneknock/helper.sock',
       services: new Map([
         [
           'wiki',

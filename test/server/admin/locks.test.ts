@@ -1,0 +1,135 @@
+import type { ChildProcess } from 'node:child_process'
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { FAILURES_MAX } from '../../../server/src/core/lockout.ts'
+import { until } from '../kit.ts'
+import { codeOf, type Enrolled, Gateway } from './gateway.ts'
+
+let g: Gateway
+let daemon: ChildProcess
+
+beforeAll(async () => {
+  g = await Gateway.make()
+  daemon = await g.start()
+})
+afterAll(() => g.remove())
+
+/** Locks a device out, as whoever has its key and no phone would. */
+async function guess(enrolled: Enrolled) {
+  const wrong = codeOf(enrolled) === '000000' ? '000001' : '000000'
+  const knocker = g.knocker(enrolled)
+  for (let i = 0; i < FAILURES_MAX; i++) {
+    await knocker.ask({ factor: { kind: 'totp', code: wrong } })
+  }
+  return knocker
+}
+
+describe('user lock', () => {
+  it('puts somebody out at once: the grant ends, and what is connected is cut', async () => {
+    const alice = await g.add('alice')
+    await g.letIn(alice)
+    const inside = connect(g.gatePort, '127.0.0.1')
+    let heard = ''
+    inside.on('data', data => {
+      heard += data
+    })
+    inside.on('error', () => {})
+    const ended = new Promise(resolve => inside.once('close', resolve))
+    inside.write('hello')
+    await until(
+      () => heard,
+      text => text === 'hello',
+    )
+    appendFileSync(g.userFile('alice'), '# Room 12.\n')
+    const before = readFileSync(g.userFile('alice'), 'utf8')
+
+    expect(await g.run('user', 'lock', 'alice')).toEqual({
+      status: 0,
+      stdout: 'alice is locked: what was open for them is closed.\n',
+      stderr: 'The running daemon has taken it up.\n',
+    })
+    await ended
+    expect(await g.json('grants')).toEqual([])
+    expect(await g.letIn(alice)).toMatchObject({ status: 'refused', reason: 'locked' })
+    expect(await g.json('user', 'show', 'alice')).toMatchObject({ locked: true })
+
+    expect(await g.json('user', 'unlock', 'alice')).toMatchObject({ locked: false })
+    expect(readFileSync(g.userFile('alice'), 'utf8')).toBe(before)
+    const code = codeOf(alice, 1)
+    const reply = await g.knocker(alice).ask({ factor: { kind: 'totp', code } })
+    expect(reply.status).toBe('opened')
+  })
+
+  it('is no success where the daemon could not take it up', async () => {
+    await g.add('bob')
+    const settings = readFileSync(g.config, 'utf8')
+    // The files of the others are right, but one of them is not any more.
+    writeFileSync(g.userFile('alice'), 'nonsense', { mode: 0o600 })
+    const locked = await g.run('user', 'lock', 'bob', '--json')
+    expect(locked.status).toBe(1)
+    expect(JSON.parse(locked.stdout)).toEqual({ user: 'bob', locked: true, in_effect: false })
+    expect(locked.stderr).toMatch(/^The running daemon has NOT taken it up: .*alice.toml:1: /)
+    expect((await g.run('user', 'remove', 'alice')).status).toBe(0)
+    expect(readFileSync(g.config, 'utf8')).toBe(settings)
+  })
+})
+
+describe('user unlock', () => {
+  it('forgives wrong codes, in the running daemon and on record', async () => {
+    const carol = await g.add('carol')
+    const knocker = await guess(carol)
+    const good = { kind: 'totp', code: codeOf(carol) } as const
+    expect(await knocker.ask({ factor: good })).toMatchObject({ reason: 'locked' })
+    expect((await g.json('status')).locked).toMatchObject([{ who: 'carol/main' }])
+    expect((await g.run('status')).stdout).toMatch(/^locked out +carol\/main until 2/m)
+
+    await g.json('user', 'unlock', 'carol')
+    expect((await g.json('status')).locked).toEqual([])
+    expect(await knocker.ask({ factor: good })).toMatchObject({ status: 'opened' })
+    const { stdout } = await g.run('audit', 'show', '--user', 'carol')
+    expect(stdout).toMatch(/Z +carol +unlocked$/m)
+  })
+
+  it('works through the ledger while no daemon runs', async () => {
+    const dave = await g.add('dave')
+    await guess(dave)
+    await g.end(daemon, 'SIGKILL')
+    const status = await g.run('status', '--json')
+    expect(JSON.parse(status.stdout).locked).toMatchObject([{ who: 'dave/main' }])
+    const unlocked = await g.run('user', 'unlock', 'dave')
+    expect(unlocked).toMatchObject({
+      status: 0,
+      stderr: `No daemon runs on ${g.state}; it is in its ledger.\n`,
+    })
+    daemon = await g.start()
+    expect((await g.json('status')).locked).toEqual([])
+    expect(await g.letIn(dave)).toMatchObject({ status: 'opened' })
+  })
+
+  it('knows nobody whom there is not', async () => {
+    expect(await g.run('user', 'unlock', 'mallory')).toMatchObject({
+      status: 1,
+      stderr: 'oneknockd: there is no user mallory; see: oneknockd user list\n',
+    })
+  })
+})
+
+describe('user reset', () => {
+  it('makes the lost phone and its recovery codes useless, and leaves the devices', async () => {
+    const erin = await g.add('erin')
+    const before = await g.json('user', 'show', 'erin')
+    const reset = await g.json('user', 'reset', 'erin')
+    expect(Object.keys(reset)).toEqual(['user', 'otpauth', 'recovery_codes'])
+    const old = { kind: 'totp', code: codeOf(erin) } as const
+    const knocker = g.knocker(erin)
+    expect(await knocker.ask({ factor: old })).toMatchObject({ reason: 'wrong-factor' })
+    const lost = { kind: 'recovery', code: erin.recovery_codes[0]! } as const
+    expect(await knocker.ask({ factor: lost })).toMatchObject({ reason: 'wrong-factor' })
+    const fresh = { kind: 'totp', code: codeOf(reset) } as const
+    expect(await knocker.ask({ factor: fresh })).toMatchObject({ status: 'opened' })
+    const paper = { kind: 'recovery', code: reset.recovery_codes[9] } as const
+    expect(await knocker.ask({ factor: paper })).toMatchObject({ status: 'opened' })
+    expect(await g.json('user', 'show', 'erin')).toEqual(before)
+  })
+})
