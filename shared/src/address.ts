@@ -76,12 +76,15 @@ export function maskNetwork(address: Address, prefix: number): Network {
   return { address: readAddress(bytes, 0), prefix }
 }
 
-export function contains(network: Network, address: Address): boolean {
-  if (familyOf(network.address) !== familyOf(address)) return false
-  return (
-    maskNetwork(address, network.prefix).address ===
-    maskNetwork(network.address, network.prefix).address
-  )
+export const contains = (network: Network, address: Address): boolean =>
+  familyOf(network.address) === familyOf(address) &&
+  sharePrefix(addressBytes(network.address), addressBytes(address), network.prefix)
+
+function sharePrefix(a: Uint8Array, b: Uint8Array, prefix: number): boolean {
+  const whole = prefix >> 3
+  for (let i = 0; i < whole; i++) if (a[i] !== b[i]) return false
+  const rest = prefix & 7
+  return rest === 0 || (a[whole]! ^ b[whole]!) >> (8 - rest) === 0
 }
 
 /** Whether every address of `inner` is one of `outer`. */
@@ -108,13 +111,23 @@ const SCOPES: readonly (readonly [AddressScope, readonly string[]])[] = [
   ['private', ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7']],
 ]
 
+/** As bytes: every knock's address is looked for among them. */
 const SCOPE_NETWORKS = SCOPES.flatMap(([scope, texts]) =>
-  texts.map(text => ({ scope, network: parseNetwork(text)! })),
+  texts.map(text => {
+    const { address, prefix } = parseNetwork(text)!
+    return { scope, family: familyOf(address), bytes: addressBytes(address), prefix }
+  }),
 )
 
 /** What kind of address it is (RFC 6890). `private` includes carriers' shared space (RFC 6598). */
-export const scopeOf = (address: Address): AddressScope =>
-  SCOPE_NETWORKS.find(({ network }) => contains(network, address))?.scope ?? 'global'
+export function scopeOf(address: Address): AddressScope {
+  const family = familyOf(address)
+  const own = addressBytes(address)
+  const found = SCOPE_NETWORKS.find(
+    scope => scope.family === family && sharePrefix(scope.bytes, own, scope.prefix),
+  )
+  return found?.scope ?? 'global'
+}
 
 /** The 16 bytes of the wire. */
 export function addressBytes(address: Address): Uint8Array {

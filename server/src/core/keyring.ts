@@ -1,7 +1,7 @@
-import { AT, type DerivedKeys, deriveKeys } from '@oneknock/shared'
+import { AT, type DerivedKeys } from '@oneknock/shared'
 import type { Device } from './directory.ts'
 import { HintTable } from './hints.ts'
-import { deriveKey, MacStates } from './macs.ts'
+import { deriveKey, deriveKeys, MacStates } from './macs.ts'
 
 /**
  * Devices whose derived keys are kept: some 500 bytes each. Deriving them anew costs whoever has
