@@ -60,7 +60,13 @@ const bundles = await Promise.all([
     splitting: true,
     outExtension: { '.js': '.mjs' },
     chunkNames: 'tui-[name]-[hash]',
-    define: { 'process.env.NODE_ENV': '"production"', 'process.env.DEV': '"false"' },
+    alias: { 'string-width': join(here, 'src', 'tui', 'columns.ts') },
+    define: {
+      'process.env.NODE_ENV': '"production"',
+      'process.env.DEV': '"false"',
+      // The layout engine would fetch its own bytes from a data: URL, for which Node loads all of HTTP.
+      fetch: 'undefined',
+    },
     // Some of what Ink uses is CommonJS, and asks for Node's own parts by name.
     banner: {
       js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",

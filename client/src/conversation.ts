@@ -3,6 +3,7 @@ import type { Clock } from './clock.ts'
 import type { Exchange, Heard } from './exchange.ts'
 import type { NamedRoute } from './naming.ts'
 import type { KnockEvent, KnockResult } from './outcome.ts'
+import { GIVE_UP_MS } from './timing.ts'
 import { type Told, verdictOf } from './verdict.ts'
 
 /**
@@ -11,8 +12,6 @@ import { type Told, verdictOf } from './verdict.ts'
  * server's bucket for a device half full.
  */
 export const RETRANSMIT_AT_MS = [300, 900, 2_100, 4_500] as const
-/** The last packet's reply has had time to come from anywhere. */
-export const GIVE_UP_MS = 8_000
 /**
  * How long the first family's verdict waits for the other's. Both were asked at once, so twice the
  * first one's round trip is ample, and a family that is not there costs no more than this.

@@ -19,6 +19,7 @@ import { converse, type Side } from './conversation.ts'
 import { type Ask, Exchange } from './exchange.ts'
 import { nameRoutes } from './naming.ts'
 import type { KnockEvent, KnockResult } from './outcome.ts'
+import { PATIENCE_MS } from './timing.ts'
 import type { Route, Transport } from './transport.ts'
 
 /** Where to knock, and with what: an invitation is one. */
@@ -58,8 +59,6 @@ export interface World {
   readonly random: (bytes: number) => Uint8Array
 }
 
-/** A person with a phone at hand has said yes by then, or will not. */
-export const PATIENCE_MS = 120_000
 /** A resolver that has said nothing by then is as good as one that says no. */
 export const RESOLVE_MS = 8_000
 

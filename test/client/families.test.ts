@@ -1,7 +1,7 @@
 import type { Reply } from '@oneknock/shared'
 import { describe, expect, it } from 'vitest'
-import { GIVE_UP_MS, GRACE_MAX_MS, GRACE_MIN_MS, POLL_MS } from '../../client/src/conversation.ts'
-import { PATIENCE_MS } from '../../client/src/knock.ts'
+import { GRACE_MAX_MS, GRACE_MIN_MS, POLL_MS } from '../../client/src/conversation.ts'
+import { GIVE_UP_MS, PATIENCE_MS } from '../../client/src/timing.ts'
 import { address, FakeWorld, replyTo } from './fake-world.ts'
 import { both, joins, OWN_V4, OWN_V6, only4, place, start, V4, V6 } from './knocking.ts'
 

@@ -1,8 +1,9 @@
 import { getEventListeners } from 'node:events'
 import { PACKET_BYTES, REASONS, toHex } from '@oneknock/shared'
 import { describe, expect, it } from 'vitest'
-import { GIVE_UP_MS, RETRANSMIT_AT_MS } from '../../client/src/conversation.ts'
+import { RETRANSMIT_AT_MS } from '../../client/src/conversation.ts'
 import { type KnockOptions, knockWith, RESOLVE_MS } from '../../client/src/knock.ts'
+import { GIVE_UP_MS } from '../../client/src/timing.ts'
 import { address, KEY, replyTo } from './fake-world.ts'
 import { both, joins, OWN_V4, only4, start, TOTP, V4, V6 } from './knocking.ts'
 

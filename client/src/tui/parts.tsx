@@ -31,7 +31,7 @@ export function Frame({
     <Box flexDirection="column" width={columns} height={heightOf(state.size)}>
       <Head state={state} theme={theme} title={title} />
       <Text {...theme.faint}>{theme.signs.rule.repeat(columns)}</Text>
-      <Box flexDirection="column" flexGrow={1} paddingX={1} overflow="hidden">
+      <Box flexDirection="column" flexGrow={1} paddingX={1} overflowY="hidden">
         {children}
       </Box>
       <Said state={state} theme={theme} />
@@ -59,7 +59,7 @@ function Head({ state, theme, title }: View & { title: string }) {
 
 function Said({ state: { note }, theme }: View) {
   return (
-    <Box paddingX={1} height={1} flexShrink={0} overflow="hidden">
+    <Box paddingX={1} height={1} flexShrink={0} overflowY="hidden">
       <Text {...(note ? ofMood(theme, note.mood) : {})} wrap="truncate">
         {note?.text ?? ' '}
       </Text>
@@ -70,7 +70,7 @@ function Said({ state: { note }, theme }: View) {
 function Foot({ state, theme }: View) {
   const shown = bindingsOf(state).filter(({ label }) => label !== undefined)
   return (
-    <Box paddingX={1} height={1} flexShrink={0} overflow="hidden" columnGap={3}>
+    <Box paddingX={1} height={1} flexShrink={0} overflowY="hidden" columnGap={3}>
       {shown.map(({ key, label }) => (
         <Text key={key} wrap="truncate">
           <Text {...theme.key}>{nameOfKey(key, theme)}</Text>

@@ -1,7 +1,6 @@
 import { useSpinner } from '@inkjs/ui'
 import { Box, Text } from 'ink'
-import { GIVE_UP_MS } from '../../conversation.ts'
-import { PATIENCE_MS } from '../../knock.ts'
+import { GIVE_UP_MS, PATIENCE_MS } from '../../timing.ts'
 import { nameOf } from '../history.ts'
 import type { View } from '../parts.tsx'
 import type { KnockingScreen, Progress, Way } from '../state.ts'

@@ -24,7 +24,7 @@ export function Targets({ state, theme }: View) {
   return (
     <>
       <Filter state={state} theme={theme} />
-      <Box flexDirection="column" flexGrow={1} overflow="hidden">
+      <Box flexDirection="column" flexGrow={1} overflowY="hidden">
         {rows.slice(first, first + Math.max(1, room)).map((row, i) => (
           <Line
             key={`${row.target.name} ${row.service ?? ''}`}
