@@ -6,25 +6,29 @@ import { logGuard, logUdp } from './compose/notes.ts'
 import type { Config } from './config.ts'
 import { type Control, type Handle, openControl } from './control.ts'
 import { type Clock, systemClock } from './core/clock.ts'
-import type { Device, Directory, Service } from './core/directory.ts'
+import { type Device, type Directory, isPersonal, type Service } from './core/directory.ts'
 import type { Event } from './core/events.ts'
 import { Keyring } from './core/keyring.ts'
 import { type Checkpoint, State } from './core/state.ts'
 import { Counters } from './counters.ts'
+import { type Message, makeDelivery } from './delivery.ts'
 import { Doors } from './doors.ts'
 import { Gatekeeper, type Record } from './gatekeeper.ts'
 import { findGroup } from './groups.ts'
+import { AuthorizedKeysHook } from './hooks/authorized-keys.ts'
 import { ExecHook } from './hooks/exec.ts'
 import { GateHook } from './hooks/gate.ts'
 import type { Hook, HookConfig, LivingHook } from './hooks/hook.ts'
 import type { GuardEvent } from './hooks/nftables/events.ts'
 import { NftablesHook } from './hooks/nftables.ts'
+import { RouterOsHook } from './hooks/routeros.ts'
 import { ownAddresses, systemHost } from './host.ts'
 import { systemFiles } from './ledger/files.ts'
 import { type Ledger, openLedger } from './ledger/ledger.ts'
 import type { Head } from './ledger/lines.ts'
 import { udpListener } from './listeners/udp.ts'
 import type { Log } from './log.ts'
+import { readSecret } from './secrets.ts'
 import { logEvent, Trail } from './trail.ts'
 import { Upkeep } from './upkeep.ts'
 
@@ -126,7 +130,7 @@ async function start(
   keyring.assign(devicesOf(directory))
   while (keyring.hints.prepare(clock.now(), HINTS_AT_START));
 
-  const hooks = makeHooks(config, clock, log, record)
+  const hooks = makeHooks(() => current, clock, log, record)
   for (const hook of hooks) {
     await step('hook', hook.start())
     undo.push(() => hook.stop())
@@ -134,6 +138,7 @@ async function start(
   const doors = new Doors({
     hooksOf: name => hooks.filter(hook => serves(hook, services.get(name))),
     report: ({ opening, ...fault }) => log.error({ ...fault, service: opening.service }, 'hook'),
+    isPersonal: name => services.has(name) && isPersonal(services.get(name)!),
   })
   const gatekeeper = new Gatekeeper({
     clock,
@@ -172,11 +177,11 @@ async function start(
     try {
       await step('listen', listener.listen(next.config.listen))
       for (const hook of hooks) {
-        await step('hook', hook.configure(hookConfig(next.config)))
+        await step('hook', hook.configure(hookConfig(next)))
         configured.push(hook)
       }
     } catch (error) {
-      for (const hook of configured) await hook.configure(hookConfig(current.config))
+      for (const hook of configured) await hook.configure(hookConfig(current))
       await listener.listen(current.config.listen)
       if (error instanceof StartFailure) return fail(error.reason)
       throw error
@@ -249,8 +254,15 @@ async function openState(
   return opened.value
 }
 
-function makeHooks(config: Config, clock: Clock, log: Log, record: Record): readonly LivingHook[] {
-  const { services, allow, spaPorts } = hookConfig(config)
+function makeHooks(
+  settings: () => Settings,
+  clock: Clock,
+  log: Log,
+  record: Record,
+): readonly LivingHook[] {
+  const { config, directory } = settings()
+  const { users } = directory
+  const { services, allow, spaPorts } = hookConfig(settings())
   const note = (fields: object, line: string) => log.info(fields, line)
   const report = (event: GuardEvent) => {
     logGuard(log, event)
@@ -261,16 +273,36 @@ function makeHooks(config: Config, clock: Clock, log: Log, record: Record): read
   const always = [
     new GateHook({ services, clock, log: note }),
     new ExecHook({ services, clock, log: note }),
+    new AuthorizedKeysHook({ services, users, clock }),
+    new RouterOsHook({
+      ...{ services, clock, log: note, readSecret },
+      state: config.state,
+      deliver: (channel, user, letter) => deliver(settings(), channel, user, letter),
+    }),
   ]
   return config.firewall.backend === 'nftables'
     ? [new NftablesHook({ services, allow, spaPorts, clock, report }), ...always]
     : always
 }
 
-const hookConfig = ({ services, firewall, listen }: Config): HookConfig => ({
-  services: [...services.values()],
-  allow: firewall.allow,
-  spaPorts: [...new Set(listen.map(({ port }) => port))],
+/** With the channels and addresses of the settings as they are when there is something to tell. */
+const deliver = (
+  { config, directory }: Settings,
+  channel: string,
+  user: string,
+  message: Message,
+): Promise<void> =>
+  makeDelivery(config.delivery, { readSecret, now: Date.now }).send(
+    channel,
+    { user, contact: directory.users.get(user)?.contact },
+    message,
+  )
+
+const hookConfig = ({ config, directory }: Settings): HookConfig => ({
+  services: [...config.services.values()],
+  allow: config.firewall.allow,
+  spaPorts: [...new Set(config.listen.map(({ port }) => port))],
+  users: directory.users,
 })
 
 function serves(hook: Hook, service: Service | undefined): boolean {
@@ -281,6 +313,10 @@ function serves(hook: Hook, service: Service | undefined): boolean {
       return service?.gate !== undefined
     case 'exec':
       return service?.exec !== undefined
+    case 'authorized-keys':
+      return service?.permit !== undefined
+    case 'routeros':
+      return service?.routeros !== undefined
     default:
       return false
   }

@@ -10,6 +10,7 @@ import {
   type Result,
 } from '@oneknock/shared'
 import * as v from 'valibot'
+import { channelSchema } from './config/channels.ts'
 import { type Backend, DEFAULT_CONFIG_FILE, DEFAULT_STATE_FOLDER } from './config/defaults.ts'
 import type { ConfigError, Path, Problem } from './config/error.ts'
 import { readTrusted, type TrustedFile } from './config/files.ts'
@@ -17,7 +18,7 @@ import { checkRules } from './config/rules.ts'
 import * as schema from './config/schema.ts'
 import { problemsOf } from './config/tables.ts'
 import { isTable, locate, parseToml, type Table } from './config/toml.ts'
-import type { Endpoint, Service } from './core/directory.ts'
+import type { ChannelSettings, Endpoint, Service } from './core/directory.ts'
 
 export { type ConfigError, type ConfigErrorCode, formatConfigError } from './config/error.ts'
 
@@ -43,6 +44,8 @@ export interface Config {
   readonly metricsAt: Endpoint | undefined
   /** The socket of `oneknockd helper`, which runs commands as other accounts. */
   readonly helperSocket: string
+  /** Second ways to people, by the names that services call them. */
+  readonly delivery: ReadonlyMap<string, ChannelSettings>
   readonly services: ReadonlyMap<string, Service>
 }
 
@@ -115,12 +118,19 @@ function read(file: string, table: Table, problems: Problem[]): Config | undefin
   const admin = part(schema.adminSchema, table.admin ?? {}, ['admin'])
   const metrics = part(schema.metricsSchema, table.metrics ?? {}, ['metrics'])
   const helper = part(schema.helperSchema, table.helper ?? {}, ['helper'])
+  const delivery = new Map<string, ChannelSettings>()
+  for (const [name, value] of named(table.delivery, 'delivery', problems)) {
+    const channel = part(channelSchema, value, ['delivery', name])
+    if (channel) delivery.set(name, channel)
+  }
   const services = new Map<string, Service>()
   for (const [name, value] of servicesOf(table, problems)) {
     const settings = part(schema.serviceSchema, value, ['services', name])
     if (settings) services.set(name, { name, ...settings })
   }
-  problems.push(...checkRules({ listen: root?.listen, firewall, services: [...services.values()] }))
+  const channels = named(table.delivery, 'delivery').map(([name]) => name)
+  const parts = { listen: root?.listen, firewall, services: [...services.values()], channels }
+  problems.push(...checkRules(parts))
   if (!root || !firewall || !admin || !metrics || !helper) return undefined
   return {
     file,
@@ -134,20 +144,26 @@ function read(file: string, table: Table, problems: Problem[]): Config | undefin
     adminGroup: admin.group,
     metricsAt: metrics.listen,
     helperSocket: helper.socket,
+    delivery,
     services,
   }
 }
 
 function servicesOf(table: Table, problems: Problem[]): [string, unknown][] {
-  const { services = {} } = table
-  const entries = isTable(services) ? Object.entries(services) : []
+  const entries = named(table.services, 'services', problems)
   if (entries.length === 0) {
     const message = 'there are none, so no door; write one, such as [services.ssh]'
     problems.push({ code: 'missing', path: ['services'], message })
   }
+  return entries
+}
+
+/** The tables of a table, each under a name of the administrator's. */
+function named(value: unknown, key: string, problems: Problem[] = []): [string, unknown][] {
+  const entries = isTable(value) ? Object.entries(value) : []
   for (const [name] of entries) {
     if (isName(name)) continue
-    problems.push({ code: 'value', path: ['services', name], message: NAME_RULE })
+    problems.push({ code: 'value', path: [key, name], message: NAME_RULE })
   }
   return entries
 }

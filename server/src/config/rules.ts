@@ -1,5 +1,5 @@
 import { formatNetwork, type Network, parseAddress, scopeOf } from '@oneknock/shared'
-import type { Endpoint, Service } from '../core/directory.ts'
+import { type Endpoint, isPersonal, type Service } from '../core/directory.ts'
 import type { Backend } from './defaults.ts'
 import type { Path, Problem } from './error.ts'
 import { endpointsClash, formatEndpoint, formatPort } from './places.ts'
@@ -9,10 +9,12 @@ export interface Parts {
   readonly listen: readonly Endpoint[] | undefined
   readonly firewall: { readonly backend: Backend; readonly allow: readonly Network[] } | undefined
   readonly services: readonly Service[]
+  /** Names of the ways to people. */
+  readonly channels: readonly string[]
 }
 
 /** What is wrong although each value alone is right. */
-export function checkRules({ listen = [], firewall, services }: Parts): Problem[] {
+export function checkRules({ listen = [], firewall, services, channels }: Parts): Problem[] {
   return [
     ...clashing(listen),
     ...(firewall ? backendRules(firewall.backend) : []),
@@ -22,9 +24,12 @@ export function checkRules({ listen = [], firewall, services }: Parts): Problem[
       ...lifetimeRules(service),
       ...destinationRules(service),
       ...loopRules(service),
+      ...personalRules(service),
+      ...routerRules(service, channels),
     ]),
     ...guardedTwice(services, listen),
     ...gatesClash(services),
+    ...listsClash(services),
   ]
 }
 
@@ -57,7 +62,8 @@ function allowRules(network: Network, index: number): Problem[] {
 const guardsPorts = (backend: Backend): boolean => backend === 'nftables' || backend === 'ipset'
 
 /** Every service must have something that opens it, and every port something that closes it. */
-function openingRules({ name, ports, gate, exec }: Service, backend: Backend): Problem[] {
+function openingRules(service: Service, backend: Backend): Problem[] {
+  const { name, ports, gate, exec, permit, routeros } = service
   const at: Path = ['services', name]
   if (ports.length > 0 && !exec && !guardsPorts(backend)) {
     return [
@@ -67,7 +73,7 @@ function openingRules({ name, ports, gate, exec }: Service, backend: Backend): P
       ),
     ]
   }
-  if (ports.length > 0 || gate || exec) return []
+  if (ports.length > 0 || gate || exec || permit || routeros) return []
   const remedy = {
     nftables: 'write ports = ["tcp/22"]',
     ipset: 'write ports = ["tcp/22"]',
@@ -104,6 +110,49 @@ function loopRules({ name, gate }: Service): Problem[] {
   if (!self) return []
   const message = 'is where this gate itself listens; write where the service listens'
   return [conflict(['services', name, 'gate', 'forward'], message)]
+}
+
+/**
+ * What is each user's own is opened and closed for each, whoever else has the same address; a port
+ * is open for an address. One service cannot be both.
+ */
+function personalRules(service: Service): Problem[] {
+  if (!isPersonal(service)) return []
+  const { name, ports, gate, exec, permit, routeros } = service
+  const others = [ports.length > 0 && 'ports', gate && 'gate', exec && 'exec']
+  const shared = [...others, permit && routeros && 'routeros'].find(key => typeof key === 'string')
+  if (shared === undefined) return []
+  const own = permit ? 'permit' : 'routeros.group'
+  const message = `opens for an address, ${own} for each user: make two services of it, which one knock can open`
+  return [conflict(['services', name, shared], message)]
+}
+
+function routerRules(
+  { name, routeros, onExpiry }: Service,
+  channels: readonly string[],
+): Problem[] {
+  const opens = routeros?.opens
+  if (opens?.kind === 'list' && onExpiry === 'cut') {
+    const message = 'cannot be with an address list: the router alone knows its connections'
+    return [conflict(['services', name, 'on_expiry'], message)]
+  }
+  if (opens?.kind !== 'login' || channels.includes(opens.deliver)) return []
+  const message = `there is no such way: write [delivery.${opens.deliver}] with mail, ntfy or webhook`
+  return [conflict(['services', name, 'routeros', 'deliver'], message)]
+}
+
+/** An entry in a list belongs to one service: which one would close it? */
+function listsClash(services: readonly Service[]): Problem[] {
+  const owners = new Map<string, string>()
+  return services.flatMap(({ name, routeros }) => {
+    if (routeros?.opens.kind !== 'list') return []
+    const list = `${routeros.opens.list} of ${routeros.url}`
+    const owner = owners.get(list)
+    owners.set(list, owner ?? name)
+    if (owner === undefined) return []
+    const message = `${list} is that of services.${owner} already; take a list of its own`
+    return [conflict(['services', name, 'routeros', 'list'], message)]
+  })
 }
 
 /** A port belongs to one service: which one would a grant for it be for? */

@@ -2,6 +2,7 @@ import { DEFAULT_PORT, wirePrefix } from '@oneknock/shared'
 import * as v from 'valibot'
 import type { ExecSettings, GateSettings, Service } from '../core/directory.ts'
 import { BACKENDS, DEFAULT_HELPER_SOCKET, DEFAULT_STATE_FOLDER } from './defaults.ts'
+import { permitKeys, routerSchema, toPermit } from './openers.ts'
 import { parseEndpoint } from './places.ts'
 import { parsed, table } from './tables.ts'
 import * as value from './values.ts'
@@ -43,6 +44,7 @@ export const rootSchema = table({
   admin: v.unknown(),
   metrics: v.unknown(),
   helper: v.unknown(),
+  delivery: v.unknown(),
   services: v.unknown(),
 })
 
@@ -110,7 +112,30 @@ export const serviceSchema = v.pipe(
     destination: v.optional(value.networks, []),
     gate: v.optional(gateSchema),
     exec: v.optional(execSchema),
+    routeros: v.optional(routerSchema),
+    ...permitKeys,
   }),
+  v.forward(
+    v.check(
+      ({ permit, account }) => permit === undefined || account !== undefined,
+      'says where to, but not for whom: write account = "…" too, the account that forwards log in to',
+    ),
+    ['permit'],
+  ),
+  v.forward(
+    v.check(
+      ({ permit, account }) => permit !== undefined || account === undefined,
+      'belongs to a permit, but there is none: write permit = ["mail.internal:993"] too',
+    ),
+    ['account'],
+  ),
+  v.forward(
+    v.check(
+      ({ permit, authorized_keys }) => permit !== undefined || authorized_keys === undefined,
+      'belongs to a permit, but there is none: write permit = ["mail.internal:993"] too',
+    ),
+    ['authorized_keys'],
+  ),
   v.transform(
     (raw): Omit<Service, 'name'> => ({
       ports: raw.ports,
@@ -127,6 +152,8 @@ export const serviceSchema = v.pipe(
       destination: raw.destination,
       gate: raw.gate,
       exec: raw.exec,
+      permit: toPermit(raw),
+      routeros: raw.routeros,
     }),
   ),
 )

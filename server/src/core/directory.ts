@@ -93,6 +93,10 @@ export interface Service {
   readonly routeros?: RouterSettings | undefined
 }
 
+/** Whether it opens something of each user's own: ssh forwards, a router login. */
+export const isPersonal = ({ permit, routeros }: Service): boolean =>
+  permit !== undefined || routeros?.opens.kind === 'login'
+
 export interface Endpoint {
   readonly host: string
   readonly port: number

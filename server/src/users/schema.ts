@@ -8,10 +8,12 @@ import {
 } from '@oneknock/shared'
 import { TomlDate } from 'smol-toml'
 import * as v from 'valibot'
+import { contactSchema } from '../config/channels.ts'
 import { list, parsed, table, tableOf } from '../config/tables.ts'
 import { flag } from '../config/values.ts'
 import { RECOVERY_HASH_BYTES, RECOVERY_SALT_BYTES } from '../core/recovery.ts'
 import { fromModhex, PRIVATE_ID_BYTES, PUBLIC_ID_MAX_CHARS } from '../core/yubikey.ts'
+import { parseSshKey } from './ssh-key.ts'
 
 /** RFC 4226 section 4, requirement 6: a secret has at least 128 bits. */
 const TOTP_SECRET_MIN = 16
@@ -64,6 +66,9 @@ const yubikeySchema = table({
   key: hex(AES_KEY_BYTES),
 })
 
+const SSH_KEY = 'a public key as ssh-keygen writes it, such as "ssh-ed25519 AAAA… anna@laptop"'
+const sshKey = parsed(parseSshKey, `write ${SSH_KEY}`)
+
 /** What stands in a user's file. */
 export const userSchema = table({
   services: list(v.string('write the name of a service'), 'write a list, such as ["ssh"]'),
@@ -79,6 +84,8 @@ export const userSchema = table({
   ),
   recovery: v.optional(list(recoverySchema, 'write a list of "SALT:HASH"'), []),
   devices: v.optional(tableOf(isName, NAME_RULE, deviceSchema), {}),
+  ssh_keys: v.optional(list(sshKey, `write a list, each ${SSH_KEY}`), []),
+  contact: v.optional(contactSchema),
   yubikeys: v.optional(tableOf(isName, NAME_RULE, yubikeySchema), {}),
 })
 

@@ -5,7 +5,7 @@ import type { Path, Problem } from '../config/error.ts'
 import { nearest } from '../config/suggest.ts'
 import { problemsOf } from '../config/tables.ts'
 import type { Table } from '../config/toml.ts'
-import type { Device, RecoveryCode, TotpFactor, User, YubiKey } from '../core/directory.ts'
+import type { Contact, Device, RecoveryCode, TotpFactor, User, YubiKey } from '../core/directory.ts'
 import { RECOVERY_HASH_BYTES, RECOVERY_SALT_BYTES } from '../core/recovery.ts'
 import { userSchema } from './schema.ts'
 
@@ -32,6 +32,8 @@ export function readUser(
       .sort(byLabel),
     totp: raw.totp && totpFactor(raw.totp.secret),
     ...(raw.yubikeys.size > 0 && { yubikeys: [...raw.yubikeys].map(yubiKey).sort(byLabel) }),
+    ...(raw.ssh_keys.length > 0 && { sshKeys: raw.ssh_keys }),
+    ...(raw.contact && { contact: raw.contact }),
     otherAddress: raw.other_address,
     locked: raw.locked,
   })
@@ -81,6 +83,10 @@ export function formatUser(user: User): string {
     ...(locked ? ['locked = true'] : []),
     ...(otherAddress ? ['other_address = true'] : []),
     ...(recovery.length > 0 ? [`recovery = ${formatRecovery(recovery)}`] : []),
+    ...(user.sshKeys
+      ? [`ssh_keys = [\n${user.sshKeys.map(key => `  "${key}",\n`).join('')}]`]
+      : []),
+    ...(user.contact ? ['', formatContact(user.contact)] : []),
     ...(totp ? ['', '[totp]', `secret = ${formatTotp(totp)}`] : []),
     ...devices.map(one => `\n${formatDevice(one)}`),
     ...(user.yubikeys ?? []).map(one => `\n${formatYubiKey(one)}`),
@@ -94,6 +100,12 @@ export function formatRecovery(codes: readonly RecoveryCode[]): string {
   const lines = codes.map(({ salt, hash }) => `  "${toBase64Url(salt)}:${toBase64Url(hash)}",\n`)
   return `[\n${lines.join('')}]`
 }
+
+const formatContact = (contact: Contact): string =>
+  [
+    '[contact]',
+    ...Object.entries(contact).flatMap(([kind, to]) => (to ? [`${kind} = "${to}"`] : [])),
+  ].join('\n')
 
 export const formatDevice = ({ label, key, enrolledAt }: Device): string =>
   [
