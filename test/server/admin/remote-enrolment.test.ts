@@ -88,7 +88,7 @@ describe.skipIf(lacking(existsSync('/usr/sbin/sshd')))('enrolling over ssh, as d
     expect(devices.map((one: { device: string }) => one.device)).toEqual(['laptop-2', 'main'])
   })
 
-  it.each(['', '--json', 'x; touch pwned', '$(touch pwned)', '"; touch pwned; "', 'Laptop'])(
+  it.each(['', 'x; touch pwned', '$(touch pwned)', '"; touch pwned; "', 'Laptop'])(
     'takes %j for a label, and refuses it',
     async label => {
       const before = readFileSync(g.userFile('alice'), 'utf8')
