@@ -129,6 +129,20 @@ describe('a start', () => {
     expect(whys(later)[0]).toMatch(/closed/)
   })
 
+  it('goes on closing from a checkpoint, too', async () => {
+    const k = kit({ services })
+    await k.send(k.packet())
+    k.hook.before = event => (event === 'close' ? new Promise(() => {}) : undefined)
+    k.clock.pass(30_000)
+    k.gatekeeper.endExpired()
+    const checkpoint = JSON.parse(JSON.stringify(k.state.checkpoint()))
+    const hook = forgetful(k.clock)
+    const later = kit({ services, clock: k.clock, hook })
+    later.state.restore(checkpoint)
+    await later.gatekeeper.resume([hook])
+    expect(hook.calls).toEqual(['close ssh 203.0.113.7'])
+  })
+
   it('is not kept waiting by a door that cannot be closed', async () => {
     const k = kit({ services })
     await k.send(k.packet())
