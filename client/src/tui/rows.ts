@@ -36,12 +36,17 @@ export const askOf = ({ target, service }: Row): Ask => ({
   services: service === undefined ? [] : [service],
 })
 
-/** The door that a row shows: of those that are open, the one that is open longest. */
+/**
+ * The door that a row shows: of those that are open, the one that is open longest. A service that is
+ * open by itself does not make the whole target so.
+ */
 export function doorOf({ doors, now }: Pick<State, 'doors' | 'now'>, row: Row): Door | undefined {
   const { target, service } = row
   return doors
     .filter(door => door.ask.target === target.name && isOpen(door, now))
-    .filter(({ opened }) => service === undefined || opened.includes(service))
+    .filter(({ ask, opened }) =>
+      service === undefined ? ask.services.length === 0 : opened.includes(service),
+    )
     .reduce<Door | undefined>(
       (best, door) => (best && best.until > door.until ? best : door),
       undefined,
