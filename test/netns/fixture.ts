@@ -45,6 +45,20 @@ export function useLab(): Fixture {
   }
 }
 
+export const FAMILIES = ['v4', 'v6'] as const
+export type FamilyName = (typeof FAMILIES)[number]
+
+/** The same over both families, side by side; a failure says over which. */
+export async function overBoth(check: (v: FamilyName) => Promise<void>): Promise<void> {
+  await Promise.all(
+    FAMILIES.map(v =>
+      check(v).catch(error => {
+        throw new Error(`over ${v}: ${error.message}`, { cause: error })
+      }),
+    ),
+  )
+}
+
 export const tcp = (port: number): Port => ({ protocol: 'tcp', port })
 export const udp = (port: number): Port => ({ protocol: 'udp', port })
 

@@ -66,7 +66,12 @@ export class Host extends Namespace {
     return this.#agent.call('connections')
   }
 
-  /** How a port answers to a new connection from here. */
+  /** How a port answers in the end: for where an answer should come, on a busy machine too. */
+  reach(protocol: Protocol, to: string, port: number, options?: ConnectOptions): Promise<Answer> {
+    return this.probe(protocol, to, port, { limitMs: PATIENCE, ...options })
+  }
+
+  /** How a port answers to a new connection from here: for where silence should be. */
   async probe(
     protocol: Protocol,
     to: string,

@@ -158,7 +158,7 @@ describeWithNamespaces('nftables: an nft without an interactive mode', () => {
     expect(await client.probe('tcp', server.v4, 22)).toBe('silent')
     const door = opening('ssh', client.v4)
     await guard.open(door)
-    expect(await client.probe('tcp', server.v4, 22)).toBe('open')
+    expect(await client.reach('tcp', server.v4, 22)).toBe('open')
     expect(await guard.list()).toEqual([door])
     const endless = { ...opening('ssh', '198.51.100.1'), until: Date.now() + 1e15 }
     await expect(guard.open(endless)).rejects.toMatchObject({ code: 'failed' })

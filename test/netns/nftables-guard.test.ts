@@ -71,7 +71,7 @@ describeWithNamespaces('nftables: the table itself', () => {
 
     for (const session of [granted, ended, datagrams]) expect(await session.speaks()).toBe(true)
     if (slipped) expect(await slipped.isSilent()).toBe(true)
-    expect(await client.probe('tcp', server.v4, 22)).toBe('open')
+    expect(await client.reach('tcp', server.v4, 22)).toBe('open')
     expect(await client.probe('tcp', server.v6, 22)).toBe('silent')
     expect(await stranger.probe('tcp', server.v4, 22)).toBe('silent')
     expect(await guard.list()).toHaveLength(1)
@@ -103,7 +103,7 @@ describeWithNamespaces('nftables: the table itself', () => {
     await server.nft('flush ruleset')
     await guard.open(opening('ssh', client.v4))
     expect(guard.kinds()).toEqual(['guard-up', 'guard-lost', 'guard-restored'])
-    expect(await client.probe('tcp', server.v4, 22)).toBe('open')
+    expect(await client.reach('tcp', server.v4, 22)).toBe('open')
     expect(await stranger.probe('tcp', server.v4, 22)).toBe('silent')
   })
 
@@ -145,7 +145,7 @@ describeWithNamespaces('nftables: the table itself', () => {
     // Somebody was let in by hand, and for ever.
     const eternal = `add element inet oneknock host_open4_32 { ${stranger.v4} . tcp . 22 }`
     await server.nft(eternal)
-    expect(await stranger.probe('tcp', server.v4, 22)).toBe('open')
+    expect(await stranger.reach('tcp', server.v4, 22)).toBe('open')
 
     const second = fixture.guard({ services })
     await second.start()
@@ -167,8 +167,8 @@ describeWithNamespaces('nftables: the table itself', () => {
       expect(Math.abs(found!.until - door.until)).toBeLessThan(200)
     }
     expect(await ended.speaks()).toBe(true)
-    expect(await client.probe('tcp', server.v4, 22)).toBe('open')
-    expect(await client.probe('udp', server.v4, 5000)).toBe('open')
+    expect(await client.reach('tcp', server.v4, 22)).toBe('open')
+    expect(await client.reach('udp', server.v4, 5000)).toBe('open')
     expect(await stranger.probe('tcp', server.v4, 22)).toBe('silent')
   })
 
@@ -183,7 +183,7 @@ describeWithNamespaces('nftables: the table itself', () => {
     await second.start()
     expect((await second.list()).map(({ service }) => service)).toEqual(['ssh'])
     expect(await client.probe('tcp', server.v4, 23)).toBe('silent')
-    expect(await client.probe('tcp', server.v4, 22)).toBe('open')
+    expect(await client.reach('tcp', server.v4, 22)).toBe('open')
   })
 
   it.each(['start', 'configure'] as const)(
@@ -224,11 +224,11 @@ describeWithNamespaces('nftables: the table itself', () => {
       code: 'failed',
     })
     expect(await guard.list()).toHaveLength(2)
-    expect(await client.probe('tcp', server.v4, 23)).toBe('open')
+    expect(await client.reach('tcp', server.v4, 23)).toBe('open')
 
     await guard.configure({ services: [ssh, serviceOn('telnet', [tcp(23), tcp(24)])] })
     expect((await guard.list()).map(({ service }) => service)).toEqual(['ssh'])
-    expect(await client.probe('tcp', server.v4, 22)).toBe('open')
+    expect(await client.reach('tcp', server.v4, 22)).toBe('open')
     expect(await client.probe('tcp', server.v4, 23)).toBe('silent')
     await guard.close(opening('telnet', client.v4))
     expect(guard.kinds()).toEqual(['guard-up'])

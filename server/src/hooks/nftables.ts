@@ -87,8 +87,8 @@ export class NftablesHook implements LivingHook, CuttingHook {
   }
 
   async list(): Promise<readonly Opening[]> {
-    const { open } = await this.#up().table.read()
-    return this.#held.recognise(open, this.#parts.clock.now())
+    const listing = await this.#up().table.list()
+    return this.#held.recognise(listing?.open ?? [], this.#parts.clock.now())
   }
 
   /** Forgets the flows that it let in and resets their sockets. What another opening admits stays. */

@@ -58,7 +58,7 @@ export class GuardTable {
   start(): Promise<void> {
     return this.#inTurn(async () => {
       const { held, clock, nft, report } = this.#options
-      const before = await this.#list()
+      const before = await this.list()
       const now = clock.now()
       if (before) for (const opening of held.recognise(before.open, now)) held.put(opening)
       const flows = await this.#takeTheirPlace(before)
@@ -71,7 +71,7 @@ export class GuardTable {
   /** Takes up another configuration, whole or not at all. */
   change(guard: Guard): Promise<void> {
     return this.#inTurn(async () => {
-      const before = await this.#list()
+      const before = await this.list()
       const old = this.#guard
       const undo = this.#options.held.rezone(guard.zones)
       this.#guard = guard
@@ -107,22 +107,24 @@ export class GuardTable {
     })
   }
 
-  /** What the table holds; nothing if it is not there. */
-  async read(): Promise<Listing> {
-    return (await this.#list()) ?? { open: [], live: [], guarded: new Map() }
+  /** What is in the table, unless it is gone. */
+  async list(): Promise<Listing | undefined> {
+    const text = await printTable(this.#options.nft.readAll)
+    return text === undefined ? undefined : parseListing(text)
   }
 
-  /** Forgets live flows by these commands; for those without one nothing is done. */
+  /** Forgets the live flows for which there is a command, by it. */
   forget(commandFor: (element: LiveElement) => string | undefined): Promise<void> {
     return this.#inTurn(async () => {
-      const { live } = await this.read()
-      this.#living.set(() => live)
-      const doomed = live.flatMap(element => {
+      const listing = await this.list()
+      if (listing) this.#living.set(() => listing.live)
+      const doomed = this.#living.list().flatMap(element => {
         const command = commandFor(element)
         return command === undefined ? [] : [{ element, command }]
       })
-      if (doomed.length === 0) return
-      await this.write(doomed.map(({ command }) => command).join('; '))
+      if (listing && doomed.length > 0) {
+        await this.write(doomed.map(({ command }) => command).join('; '))
+      }
       for (const { element } of doomed) this.#living.cut(element)
     })
   }
@@ -166,8 +168,9 @@ export class GuardTable {
   async #replace(live: readonly LiveElement[]): Promise<void> {
     const { held, clock } = this.#options
     const open = held.elements(clock.now())
-    this.#declared = new Set(open.map(({ zone, network }) => openSet(zone, network)))
-    await this.write(renderCommand(this.#guard, this.#declared, fillCommands(open, live)))
+    const declared = new Set(open.map(({ zone, network }) => openSet(zone, network)))
+    await this.write(renderCommand(this.#guard, declared, fillCommands(open, live)))
+    this.#declared = declared
   }
 
   /** What the table looks like now is what it should look like. */
@@ -210,7 +213,9 @@ export class GuardTable {
     const { held, report } = this.#options
     const { zones } = this.#guard
     // If only the rules are gone, the sets know best.
-    const still = tableIsThere ? (await this.read()).live : []
+    const still = tableIsThere ? ((await this.list())?.live ?? []) : []
+    // Until all is done, so that a heartbeat takes it up where this fails.
+    this.#intact = ''
     await this.#replace([])
     const doors = held.recent()
     const admitted = seeds(
@@ -241,10 +246,5 @@ export class GuardTable {
     if (message !== this.#complaint) this.#options.report({ kind, message })
     this.#complaint = message
     return false
-  }
-
-  async #list(): Promise<Listing | undefined> {
-    const text = await printTable(this.#options.nft.readAll)
-    return text === undefined ? undefined : parseListing(text)
   }
 }

@@ -43,7 +43,9 @@ export class Watch {
     createInterface({ input: child.stdout }).on('line', line => {
       if (line.includes(TABLE)) this.#heard()
     })
-    child.once('error', () => {})
+    child.once('error', () => {
+      this.#child = undefined
+    })
     child.once('close', () => {
       this.#child = undefined
       if (this.#stopped) return
