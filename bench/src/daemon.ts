@@ -19,7 +19,9 @@ const handlers = {
   },
   /** Sets the clock forward: one millisecond later the minute turns. */
   toNextMinute(): void {
-    aheadMs += EPOCH_MS - (Date.now() % EPOCH_MS) - 1
+    const { now } = Date
+    const aheadMs = EPOCH_MS - (now() % EPOCH_MS) - 1
+    Date.now = () => now() + aheadMs
   },
   watchStalls(): void {
     delay.enable()
@@ -28,10 +30,6 @@ const handlers = {
   stalls: (): { longest: number } => ({ longest: delay.max / 1e6 - LOOK_MS }),
 }
 export type Daemon = typeof handlers
-
-let aheadMs = 0
-const { now } = Date
-Date.now = () => now() + aheadMs
 
 /** Milliseconds between two looks at the loop; the gauge counts them in. */
 const LOOK_MS = 1

@@ -1,7 +1,7 @@
-import { hmac } from '@noble/hashes/hmac.js'
 import { sha1 } from '@noble/hashes/legacy.js'
 import { HOTP, Secret, TOTP } from 'otpauth'
-import { equalBytes, readU32, writeAscii, writeU64 } from './bytes.ts'
+import { equalBytes, writeAscii, writeU64 } from './bytes.ts'
+import { absorbKey, hmac, SHA1 } from './hmac.ts'
 
 /** RFC 6238's defaults, and the only values that every authenticator app honours. */
 export const TOTP_STEP_MS = 30_000
@@ -32,27 +32,34 @@ export function matchTotp(secret: Uint8Array, code: string, ms: number): number 
   writeAscii(given, 0, code.slice(0, TOTP_DIGITS))
   const first = totpStep(ms) - TOTP_WINDOW
   // The secret's own blocks are hashed once for all steps, which halves the work.
-  const ready = hmac.create(sha1, secret)
-  const work = ready.clone()
+  absorbKey(SHA1, secret.length > HMAC_KEY_MAX ? sha1(secret) : secret, states, 0)
   const expected = new Uint8Array(TOTP_DIGITS)
   let match = -1
   for (let i = 0; i <= 2 * TOTP_WINDOW; i++) {
     writeU64(counter, 0, first + i)
-    ready._cloneInto(work)
-    work.update(counter).digestInto(digest)
-    writeCode(expected, digest)
+    hmac(SHA1, states, 0, counter, counter.length, mac)
+    writeCode(expected, mac)
     const same = -Number(equalBytes(given, 0, expected, 0, TOTP_DIGITS))
     match = match ^ ((match ^ i) & same)
   }
+  states.fill(0)
   return isCode && match >= 0 ? first + match : undefined
 }
 
+/** RFC 2104: a longer key is hashed first. */
+const HMAC_KEY_MAX = 64
+const states = new Int32Array(2 * SHA1.words)
 const counter = new Uint8Array(8)
-const digest = new Uint8Array(20)
+const mac = new Int32Array(SHA1.words)
 
 /** The digits of an HMAC-SHA-1, as RFC 4226 section 5.3 truncates it. */
-function writeCode(digits: Uint8Array, hmac: Uint8Array): void {
-  let left = readU32(hmac, hmac[19]! & 15) & 0x7fffffff
+function writeCode(digits: Uint8Array, mac: Int32Array): void {
+  const offset = mac[4]! & 15
+  const word = offset >> 2
+  const shift = 8 * (offset & 3)
+  // Four bytes from any offset on: the end of one word and, but at its start, the beginning of the next.
+  const next = shift === 0 ? 0 : mac[word + 1]! >>> (32 - shift)
+  let left = ((mac[word]! << shift) | next) & 0x7fffffff
   for (let i = TOTP_DIGITS - 1; i >= 0; i--) {
     digits[i] = 0x30 + (left % 10)
     left = Math.trunc(left / 10)

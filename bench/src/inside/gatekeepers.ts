@@ -1,11 +1,12 @@
-import { randomBytes } from 'node:crypto'
 import { systemClock } from '../../../server/src/core/clock.ts'
 import type { Directory, Service, User } from '../../../server/src/core/directory.ts'
 import { Keyring } from '../../../server/src/core/keyring.ts'
+import type { Host } from '../../../server/src/core/policy.ts'
 import { State } from '../../../server/src/core/state.ts'
 import { Counters } from '../../../server/src/counters.ts'
 import { Doors } from '../../../server/src/doors.ts'
 import { Gatekeeper } from '../../../server/src/gatekeeper.ts'
+import { pooledRandom } from '../../../server/src/random.ts'
 import { SERVICE } from '../harness/world.ts'
 
 export const FRESHNESS_MS = 120_000
@@ -22,23 +23,28 @@ export function keyringOf(users: readonly User[]): Keyring {
  * 9, hands the line over, and that is all.
  */
 export function gatekeeperOf(users: readonly User[], keyring: Keyring, state: State): Gatekeeper {
-  const directory: Directory = {
-    services: new Map([[SERVICE, service]]),
-    users: new Map(users.map(user => [user.name, user])),
-  }
+  const directory = directoryOf(users)
   return new Gatekeeper({
     clock: systemClock,
-    random: randomBytes,
+    random: pooledRandom(),
     keyring,
     state,
     directory: () => directory,
-    host: { isOwn: () => false, listensOnLoopback: true },
+    host: HOST,
     record: () => new Promise(() => {}),
     doors: new Doors({ hooksOf: () => [], report: () => {} }),
     counters: new Counters(),
     freshnessMs: FRESHNESS_MS,
   })
 }
+
+export const directoryOf = (users: readonly User[]): Directory => ({
+  services: new Map([[SERVICE, service]]),
+  users: new Map(users.map(user => [user.name, user])),
+})
+
+/** With no address of its own that could be knocked for by mistake. */
+export const HOST: Host = { isOwn: () => false, listensOnLoopback: true }
 
 export const emptyState = (): State => new State(systemClock, FRESHNESS_MS)
 

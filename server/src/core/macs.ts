@@ -1,13 +1,18 @@
 import {
+  absorbKey,
   type DerivedKeys,
+  hmac,
   KEY_BYTES,
   KEY_INFO,
   KEY_SALT,
   readU32,
+  SHA256,
   writeU32,
 } from '@oneknock/shared'
-import { absorbKey, HASH_WORDS, hmac, STATE_WORDS } from './hmac.ts'
 
+const HASH_WORDS = SHA256.words
+/** The inner hash's and the outer one's. */
+const STATE_WORDS = 2 * HASH_WORDS
 const STATES_MIN = 16
 
 /**
@@ -19,7 +24,7 @@ export class MacStates {
 
   set(number: number, key: Uint8Array): void {
     while ((number + 1) * STATE_WORDS > this.#states.length) this.#grow()
-    absorbKey(key, this.#states, number * STATE_WORDS)
+    absorbKey(SHA256, key, this.#states, number * STATE_WORDS)
   }
 
   wipe(number: number): void {
@@ -36,7 +41,8 @@ export class MacStates {
 
   /** The MAC of the first `length` bytes; good until the next MAC under any key. */
   sign(number: number, bytes: Uint8Array, length: number): Int32Array {
-    return hmac(this.#states, number * STATE_WORDS, bytes, length)
+    hmac(SHA256, this.#states, number * STATE_WORDS, bytes, length, mac)
+    return mac
   }
 
   #grow(): void {
@@ -47,8 +53,11 @@ export class MacStates {
   }
 }
 
+/** Of the last MAC. */
+const mac = new Int32Array(HASH_WORDS)
+
 const SALT_STATE = new Int32Array(STATE_WORDS)
-absorbKey(KEY_SALT, SALT_STATE, 0)
+absorbKey(SHA256, KEY_SALT, SALT_STATE, 0)
 /** Keys of 32 bytes are one block of HKDF's output, the one numbered 1. */
 const BLOCK_NUMBER = 1
 const work = { bytes: new Uint8Array(KEY_BYTES), state: new Int32Array(STATE_WORDS) }
@@ -60,11 +69,13 @@ type KeyName = keyof DerivedKeys
  * time: at a start there may be 100,000 to derive.
  */
 export function deriveKey(deviceKey: Uint8Array, name: KeyName): Uint8Array {
-  writeWords(hmac(SALT_STATE, 0, deviceKey, KEY_BYTES), work.bytes)
-  absorbKey(work.bytes, work.state, 0)
+  hmac(SHA256, SALT_STATE, 0, deviceKey, KEY_BYTES, mac)
+  writeWords(mac, work.bytes)
+  absorbKey(SHA256, work.bytes, work.state, 0)
   const info = EXPANDED[name]
   const key = new Uint8Array(KEY_BYTES)
-  writeWords(hmac(work.state, 0, info, info.length), key)
+  hmac(SHA256, work.state, 0, info, info.length, mac)
+  writeWords(mac, key)
   work.bytes.fill(0)
   work.state.fill(0)
   return key
