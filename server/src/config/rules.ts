@@ -84,8 +84,9 @@ function openingRules(service: Service, backend: Backend): Problem[] {
   return [conflict(at, `this service has nothing to open; ${remedy}`)]
 }
 
-function lifetimeRules({ name, lifetime, maxLifetime }: Service): Problem[] {
+function lifetimeRules({ name, lifetime, maxLifetime, grows }: Service): Problem[] {
   if (maxLifetime >= lifetime) return []
+  if (grows) return [conflict(['services', name, 'lifetime', 'cap'], 'less than base')]
   const message =
     'less than lifetime, which everybody gets who asks for nothing; make it at least that'
   return [conflict(['services', name, 'max_lifetime'], message)]

@@ -5,6 +5,7 @@ import { BACKENDS, DEFAULT_HELPER_SOCKET, DEFAULT_STATE_FOLDER } from './default
 import { permitKeys, routerSchema, toPermit } from './openers.ts'
 import { parseEndpoint } from './places.ts'
 import { parsed, table } from './tables.ts'
+import { isTable } from './toml.ts'
 import * as value from './values.ts'
 
 const SECOND = 1_000
@@ -93,10 +94,32 @@ const execSchema = v.pipe(
 
 const lifetime = value.duration(SECOND, LIFETIME_MAX)
 
+/** Slower would be felt by nobody, faster is no growth but a leap. */
+const GROWTH = { least: 1.01, most: 10 } as const
+const GROWTH_RULE = `write by how much it grows each time, from ${GROWTH.least} to ${GROWTH.most}`
+
+const fixedLifetime = v.pipe(
+  lifetime,
+  v.transform(ms => ({ base: ms, grows: undefined, cap: undefined })),
+)
+
+const growingLifetime = table({
+  base: lifetime,
+  grows: v.pipe(
+    v.number(GROWTH_RULE),
+    v.minValue(GROWTH.least, GROWTH_RULE),
+    v.maxValue(GROWTH.most, GROWTH_RULE),
+  ),
+  cap: lifetime,
+})
+
+/** A duration, or one that grows from `base` to `cap` the more an address is used. */
+const lifetimes = v.lazy(input => (isTable(input) ? growingLifetime : fixedLifetime))
+
 export const serviceSchema = v.pipe(
   table({
     ports: v.optional(value.ports, []),
-    lifetime: v.optional(lifetime, '30s'),
+    lifetime: v.optional(lifetimes, '30s'),
     max_lifetime: v.optional(lifetime),
     max_prefix: v.optional(
       table({
@@ -136,11 +159,19 @@ export const serviceSchema = v.pipe(
     ),
     ['authorized_keys'],
   ),
+  v.forward(
+    v.check(
+      ({ lifetime, max_lifetime }) => lifetime.cap === undefined || max_lifetime === undefined,
+      'lifetime.cap says it already; leave this out',
+    ),
+    ['max_lifetime'],
+  ),
   v.transform(
     (raw): Omit<Service, 'name'> => ({
       ports: raw.ports,
-      lifetime: raw.lifetime / SECOND,
-      maxLifetime: (raw.max_lifetime ?? raw.lifetime) / SECOND,
+      lifetime: raw.lifetime.base / SECOND,
+      maxLifetime: (raw.lifetime.cap ?? raw.max_lifetime ?? raw.lifetime.base) / SECOND,
+      grows: raw.lifetime.grows,
       maxPrefix: {
         ipv4: wirePrefix(4, raw.max_prefix.ipv4),
         ipv6: wirePrefix(6, raw.max_prefix.ipv6),

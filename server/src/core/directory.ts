@@ -76,6 +76,8 @@ export interface Service {
   readonly lifetime: number
   /** Seconds that a knock can get at most. */
   readonly maxLifetime: number
+  /** By what the lifetime is multiplied each time that a user comes again from the same address. */
+  readonly grows?: number | undefined
   /** The shortest prefixes that a knock can get, on the 16-byte address. */
   readonly maxPrefix: { readonly ipv4: number; readonly ipv6: number }
   readonly factor: 'required' | 'none'

@@ -38,6 +38,8 @@ export interface KnockEvent {
   readonly outcome: Outcome
   /** The grant as it is now; absent if nothing is granted. */
   readonly grant?: Grant
+  /** How often the user came from there before, for a service whose lifetime grows with it. */
+  readonly visits?: number
   /** Earlier grants that a close ends. */
   readonly ended?: readonly string[]
   /** What such grants leave open of services that were not named, as grants of their own. */

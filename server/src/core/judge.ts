@@ -15,7 +15,7 @@ import type { KnockEvent } from './events.ts'
 import { checkFactor, type FactorVerdict } from './factors.ts'
 import { type Grant, NO_GRANT } from './grants.ts'
 import type { Outcome } from './knocks.ts'
-import { decide, type Host, needsFactor, type Permit } from './policy.ts'
+import { type Decision, decide, type Host, needsFactor, type Permit } from './policy.ts'
 import type { State } from './state.ts'
 
 /** An invitation that nobody took up for this long is dead: whoever finds it later finds nothing. */
@@ -57,7 +57,7 @@ export function judge(heard: Heard, circumstances: Circumstances): KnockEvent {
       return refused(heard, 'factor-used', '')
   }
   const burnt = factor && { burnt: factor.burn }
-  const decision = decide(directory, user, knock, heard.source, circumstances.host)
+  const decision = decideNow(user, knock, heard.source, circumstances)
   return decision.kind === 'denial'
     ? { ...refused(heard, decision.reason, decision.detail), ...burnt }
     : { ...opened(heard, decision, circumstances), ...burnt }
@@ -97,7 +97,7 @@ export function judgeClaim(claim: Claimed, circumstances: Circumstances): KnockE
   if (factor.kind === 'used') return refused(asked, 'factor-used', '')
   const burnt = { burnt: factor.burn }
   if (!claim.services) return { ...verified(asked), ...burnt }
-  const decision = decide(directory, user, asked.knock, claim.source, circumstances.host)
+  const decision = decideNow(user, asked.knock, claim.source, circumstances)
   return decision.kind === 'denial'
     ? { ...refused(asked, decision.reason, decision.detail), ...burnt }
     : { ...opened(asked, decision, circumstances), ...burnt }
@@ -114,6 +114,16 @@ export function join(heard: Heard, grant: Grant, circumstances: Circumstances): 
   const lifetime = Math.max(0, Math.round((grant.until - now) / 1000))
   return { ...line(heard, outcomeOf(joined, decision.network, lifetime)), grant: joined }
 }
+
+const decideNow = (
+  user: User,
+  knock: Knock,
+  source: Address,
+  { directory, host, state, now }: Circumstances,
+): Decision =>
+  decide(directory, user, knock, source, host, network =>
+    state.familiarity.visits(user.name, network, now),
+  )
 
 /** Why this device may not try at all, in a few words for its owner; `undefined` if it may. */
 function lockOf(user: User, device: Device, { state, now }: Circumstances): string | undefined {
@@ -194,7 +204,9 @@ function opened(heard: Heard, permit: Permit, { now, newGrantId }: Circumstances
     sentAt: heard.knock.sentAt,
     until: now + permit.lifetime * 1000,
   }
-  return { ...line(heard, outcomeOf(grant, permit.network, permit.lifetime)), grant }
+  const { network, lifetime, visits } = permit
+  const opened = { ...line(heard, outcomeOf(grant, network, lifetime)), grant }
+  return visits === undefined ? opened : { ...opened, visits }
 }
 
 function closed(heard: Heard, { state, newGrantId }: Circumstances): KnockEvent {

@@ -12,6 +12,7 @@ import {
 } from '@oneknock/shared'
 import type { Directory, Service, User } from './directory.ts'
 import { isDoor } from './doors.ts'
+import { grownLifetime } from './familiarity.ts'
 import type { Grant } from './grants.ts'
 
 /** What policy must know of the machine. */
@@ -28,6 +29,8 @@ export interface Permit {
   readonly network: Network
   /** Seconds. */
   readonly lifetime: number
+  /** How often they came before, if a service's lifetime depends on it. */
+  readonly visits: number | undefined
 }
 
 export interface Denial {
@@ -55,15 +58,22 @@ export function decide(
   knock: Asked,
   source: Address,
   host: Host,
+  visitsFrom: (network: Network) => number = () => 0,
 ): Decision {
   const services = servicesAsked(directory, user, knock.services)
   if (!Array.isArray(services)) return services
   const network = networkAsked(user, services, knock, source, host)
   if (!('address' in network)) return network
-  const lifetimes = services.map(service =>
-    Math.min(knock.lifetime || service.lifetime, service.maxLifetime),
-  )
-  return { kind: 'permit', services, network, lifetime: Math.min(...lifetimes) }
+  const visits = services.some(({ grows }) => grows) ? visitsFrom(network) : undefined
+  const lifetimes = services.map(service => lifetimeOf(service, knock.lifetime, visits ?? 0))
+  return { kind: 'permit', services, network, lifetime: Math.min(...lifetimes), visits }
+}
+
+/** A lifetime that grows cannot be asked for before its time; less can always be. */
+function lifetimeOf(service: Service, asked: number, visits: number): number {
+  if (!service.grows) return Math.min(asked || service.lifetime, service.maxLifetime)
+  const grown = grownLifetime(service, visits)
+  return Math.min(asked || grown, grown)
 }
 
 /** Whether a knock for these services must carry a code: always, unless every one says otherwise. */

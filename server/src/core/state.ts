@@ -4,6 +4,7 @@ import type { Device } from './directory.ts'
 import { isDoor } from './doors.ts'
 import type { EndedEvent, Event, FailedEvent, KnockEvent, NarrowedEvent } from './events.ts'
 import { Burnt, type BurntRecord } from './factors.ts'
+import { Familiarity, type VisitRecord } from './familiarity.ts'
 import { type Ending, type Grant, Grants, NO_GRANT } from './grants.ts'
 import { Knocks, type KnocksRecord } from './knocks.ts'
 import { Lockout, type LockoutRecord } from './lockout.ts'
@@ -18,6 +19,7 @@ export interface Checkpoint {
   readonly grants: readonly Grant[]
   readonly ending: readonly Ending[]
   readonly taken: readonly string[]
+  readonly visits: readonly VisitRecord[]
   /** The latest time that it has seen. */
   readonly at: number
 }
@@ -37,6 +39,7 @@ export class State {
   readonly burnt = new Burnt()
   readonly lockout = new Lockout()
   readonly knocks = new Knocks()
+  readonly familiarity = new Familiarity()
   readonly grants: Grants
   /** Enrolments that somebody took up by knocking. */
   readonly #taken = new Set<string>()
@@ -96,6 +99,7 @@ export class State {
   forget(nowMs: number): void {
     this.replay.forget(nowMs)
     this.knocks.forget(nowMs)
+    this.familiarity.forget(nowMs)
   }
 
   checkpoint(): Checkpoint {
@@ -107,6 +111,7 @@ export class State {
       grants: this.grants.list(),
       ending: this.grants.listEnding(),
       taken: [...this.#taken],
+      visits: this.familiarity.record(),
       at: this.#at,
     }
   }
@@ -119,6 +124,7 @@ export class State {
     for (const grant of checkpoint.grants) this.grants.put(grant)
     for (const ending of checkpoint.ending) this.grants.restoreEnding(ending)
     for (const enrolment of checkpoint.taken) this.#taken.add(enrolment)
+    this.familiarity.restore(checkpoint.visits)
     this.#at = checkpoint.at
   }
 
@@ -138,6 +144,11 @@ export class State {
     for (const id of event.ended ?? []) this.grants.end(id, 'closed')
     for (const left of event.left ?? []) this.grants.put(left)
     if (grant) this.grants.put(grant)
+    if (grant && event.visits !== undefined && !known) {
+      for (const network of grant.networks) {
+        this.familiarity.come(event.user, network, grant.until, at)
+      }
+    }
     this.knocks.put(device, event.knock, outcome, at)
   }
 
