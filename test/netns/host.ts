@@ -34,16 +34,15 @@ export class Host extends Namespace {
 
   static async create(v4: string, v6: string, agent: string): Promise<Host> {
     const host = new Host(await holdNamespace(), v4, v6, agent)
+    // Addresses are used at once, without asking for a second whether somebody else has them.
+    const quick = ['all', 'default'].map(which => `net.ipv6.conf.${which}.accept_dad=0`)
+    await host.run('sysctl', '-qw', ...quick)
     await host.run('ip', 'link', 'set', 'lo', 'up')
     return host
   }
 
   async address(device: string, ...addresses: readonly string[]): Promise<void> {
-    // At once, without asking whether somebody else has it.
-    for (const address of addresses) {
-      const nodad = address.includes(':') ? ['nodad'] : []
-      await this.run('ip', 'address', 'add', address, 'dev', device, ...nodad)
-    }
+    for (const address of addresses) await this.run('ip', 'address', 'add', address, 'dev', device)
   }
 
   /** Starts an echo service on all addresses of both families. */

@@ -80,7 +80,7 @@ export async function openLab(): Promise<Lab> {
     Host.create('10.88.0.2', 'fd88::2', agent.path),
   ])
   const [client, stranger, server, container] = hosts as [Host, Host, Host, Host]
-  await wire.run('ip', 'link', 'add', 'switch', 'type', 'bridge')
+  await wire.run('ip', 'link', 'add', 'switch', 'type', 'bridge', 'mcast_snooping', '0')
   await wire.run('ip', 'link', 'set', 'switch', 'up')
   for (const [i, host] of [client, stranger, server].entries()) {
     await cable([host, 'eth0'], [wire, `port${i}`])

@@ -109,7 +109,7 @@ export class GuardTable {
 
   /** What is in the table, unless it is gone. */
   async list(): Promise<Listing | undefined> {
-    const text = await printTable(this.#options.nft.readAll)
+    const text = await printTable(command => this.#options.nft.readAll(command))
     return text === undefined ? undefined : parseListing(text)
   }
 
@@ -175,7 +175,7 @@ export class GuardTable {
 
   /** What the table looks like now is what it should look like. */
   async #remember(): Promise<void> {
-    const text = await printTable(this.#options.nft.read)
+    const text = await printTable(command => this.#options.nft.read(command))
     if (text === undefined) {
       throw new HookError('nftables', 'failed', 'the guard was taken away as soon as it was up')
     }
@@ -188,7 +188,7 @@ export class GuardTable {
     held.prune(clock.now())
     let text: string | undefined
     try {
-      text = await printTable(nft.read)
+      text = await printTable(command => nft.read(command))
     } catch (error) {
       return this.#complain('guard-unseen', error)
     }
@@ -234,7 +234,7 @@ export class GuardTable {
     const { nft, held } = this.#options
     if (this.#stopped) return
     const restart = held.restartRecent()
-    const text = await printTable(nft.readAll).catch(() => undefined)
+    const text = await printTable(command => nft.readAll(command)).catch(() => undefined)
     if (text !== undefined) this.#living.setListed(text)
     // The heartbeat says what is wrong; the last count still serves, with all doors since then.
     else restart.undo()
