@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail, ok, type Result } from '@oneknock/shared'
@@ -28,6 +27,7 @@ import { type Ledger, openLedger } from './ledger/ledger.ts'
 import type { Head } from './ledger/lines.ts'
 import { udpListener } from './listeners/udp.ts'
 import type { Log } from './log.ts'
+import { pooledRandom } from './random.ts'
 import { readSecret } from './secrets.ts'
 import { logEvent, Trail } from './trail.ts'
 import { Upkeep } from './upkeep.ts'
@@ -142,7 +142,7 @@ async function start(
   })
   const gatekeeper = new Gatekeeper({
     clock,
-    random: randomBytes,
+    random: pooledRandom(),
     keyring,
     state,
     directory: () => current.directory,
