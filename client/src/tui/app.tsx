@@ -2,7 +2,7 @@ import { useInput } from 'ink'
 import { useState } from 'react'
 import { nameOf } from './history.ts'
 import { inputReader } from './input.ts'
-import { Frame, type View } from './parts.tsx'
+import { Frame, type View, ViewContext } from './parts.tsx'
 import { Add } from './screens/add.tsx'
 import { Code } from './screens/code.tsx'
 import { Door } from './screens/door.tsx'
@@ -22,37 +22,34 @@ export function App({ state, theme, tell }: View & { tell: (happening: Happening
     const happening = read(input, key)
     if (happening) tell(happening)
   })
-  const title = state.isHelpShown ? 'help' : titleOf(state.screen)
+  const { screen, isHelpShown } = state
   return (
-    <Frame state={state} theme={theme} title={title}>
-      {state.isHelpShown ? (
-        <Help state={state} theme={theme} />
-      ) : (
-        <Shown state={state} theme={theme} />
-      )}
-    </Frame>
+    <ViewContext value={{ state, theme }}>
+      <Frame title={isHelpShown ? 'help' : titleOf(screen)}>
+        {isHelpShown ? <Help about={screen.kind} /> : <Shown screen={screen} />}
+      </Frame>
+    </ViewContext>
   )
 }
 
-function Shown({ state, theme }: View) {
-  const { screen } = state
+function Shown({ screen }: { screen: Screen }) {
   switch (screen.kind) {
     case 'targets':
-      return <Targets state={state} theme={theme} />
+      return <Targets />
     case 'passphrase':
-      return <Passphrase state={state} theme={theme} screen={screen} />
+      return <Passphrase screen={screen} />
     case 'code':
-      return <Code state={state} theme={theme} screen={screen} />
+      return <Code screen={screen} />
     case 'knocking':
-      return <Knocking state={state} theme={theme} screen={screen} />
+      return <Knocking screen={screen} />
     case 'door':
-      return <Door state={state} theme={theme} ask={screen.ask} />
+      return <Door ask={screen.ask} />
     case 'failed':
-      return <Failed state={state} theme={theme} screen={screen} />
+      return <Failed screen={screen} />
     case 'add':
-      return <Add state={state} theme={theme} screen={screen} />
+      return <Add screen={screen} />
     case 'history':
-      return <History state={state} theme={theme} up={screen.up} />
+      return <History up={screen.up} />
   }
 }
 

@@ -29,7 +29,8 @@ export function inputReader(): Read {
     if (input === PASTE_BEGINS) {
       pasted = ''
     } else if (pasted === undefined) {
-      return { type: 'pressed', keys: keysOf(input, key) }
+      const keys = keysOf(input, key)
+      return keys.length > 0 ? { type: 'pressed', keys } : undefined
     } else if (input === PASTE_ENDS) {
       const text = pasted
       pasted = undefined
@@ -50,8 +51,8 @@ function keysOf(input: string, key: Key): readonly string[] {
   if (key.downArrow) return ['down']
   if (key.pageUp) return ['pageup']
   if (key.pageDown) return ['pagedown']
-  if (key.ctrl) return [`^${input}`]
   // Alt with a letter, and keys that nothing is bound to.
   if (key.meta || input.startsWith('[')) return []
+  if (key.ctrl) return input.length === 1 ? [`^${input}`] : []
   return [...input].flatMap(char => CONTROL_KEYS[char] ?? (char < ' ' ? [] : char))
 }

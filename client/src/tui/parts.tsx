@@ -1,5 +1,5 @@
 import { Box, Text, type TextProps } from 'ink'
-import type { ReactNode } from 'react'
+import { createContext, type ReactNode, useContext } from 'react'
 import { isOpen } from './doors.ts'
 import { type Binding, bindingsOf } from './keys.ts'
 import type { Mood, Size, State } from './state.ts'
@@ -9,10 +9,21 @@ import type { Theme } from './theme.ts'
 
 /** The frame's own lines: head, rule, note and foot. */
 const FRAME_ROWS = 4
+/** The frame's, and those of a screen within it. */
+export const MARGINS = 4
 
 export interface View {
   readonly state: State
   readonly theme: Theme
+}
+
+export const ViewContext = createContext<View | undefined>(undefined)
+
+/** What is drawn, and how: the same for everything on the screen. */
+export function useView(): View {
+  const view = useContext(ViewContext)
+  if (!view) throw new TypeError('there is nothing to draw')
+  return view
 }
 
 /** One line less than there are: a full screen would scroll. */
@@ -20,36 +31,33 @@ export const heightOf = ({ rows }: Size): number => Math.max(1, rows - 1)
 
 export const bodyRows = (size: Size): number => Math.max(1, heightOf(size) - FRAME_ROWS)
 
-export function Frame({
-  state,
-  theme,
-  title,
-  children,
-}: View & { title: string; children: ReactNode }) {
+export function Frame({ title, children }: { title: string; children: ReactNode }) {
+  const { state, theme } = useView()
   const { columns } = state.size
   return (
     <Box flexDirection="column" width={columns} height={heightOf(state.size)}>
-      <Head state={state} theme={theme} title={title} />
-      <Text {...theme.faint}>{theme.signs.rule.repeat(columns)}</Text>
-      <Box flexDirection="column" flexGrow={1} paddingX={1} overflowY="hidden">
+      <Head title={title} />
+      <OneLine {...theme.faint}>{theme.signs.rule.repeat(columns)}</OneLine>
+      <Box flexDirection="column" flexGrow={1} flexShrink={1} paddingX={1} overflowY="hidden">
         {children}
       </Box>
-      <Said state={state} theme={theme} />
-      <Foot state={state} theme={theme} />
+      <Said />
+      <Foot />
     </Box>
   )
 }
 
-function Head({ state, theme, title }: View & { title: string }) {
+function Head({ title }: { title: string }) {
+  const { state, theme } = useView()
   const { doors, now, targets } = state
   const open = doors.filter(door => isOpen(door, now)).length
   const status = open > 0 ? `${theme.signs.open} ${open} open` : counted(targets.length, 'target')
   return (
-    <Box paddingX={1} justifyContent="space-between">
-      <Text wrap="truncate">
+    <Box paddingX={1} flexShrink={0} justifyContent="space-between">
+      <OneLine>
         <Text {...theme.title}>oneknock</Text>
         {title && ` ${theme.signs.into} ${title}`}
-      </Text>
+      </OneLine>
       <Box flexShrink={0} marginLeft={1}>
         <Text {...(open > 0 ? theme.good : theme.faint)}>{status}</Text>
       </Box>
@@ -57,26 +65,39 @@ function Head({ state, theme, title }: View & { title: string }) {
   )
 }
 
-function Said({ state: { note }, theme }: View) {
+function Said() {
+  const { state, theme } = useView()
+  const { note } = state
   return (
-    <Box paddingX={1} height={1} flexShrink={0} overflowY="hidden">
-      <Text {...(note ? ofMood(theme, note.mood) : {})} wrap="truncate">
-        {note?.text ?? ' '}
-      </Text>
+    <Box paddingX={1} height={1} flexShrink={0}>
+      {note && <OneLine {...ofMood(theme, note.mood)}>{note.text}</OneLine>}
     </Box>
   )
 }
 
-function Foot({ state, theme }: View) {
+function Foot() {
+  const { state, theme } = useView()
   const shown = bindingsOf(state).filter(({ label }) => label !== undefined)
   return (
-    <Box paddingX={1} height={1} flexShrink={0} overflowY="hidden" columnGap={3}>
+    <Box paddingX={1} height={1} flexShrink={0} columnGap={3} overflowY="hidden">
       {shown.map(({ key, label }) => (
-        <Text key={key} wrap="truncate">
+        <OneLine key={key}>
           <Text {...theme.key}>{nameOfKey(key, theme)}</Text>
           <Text {...theme.faint}>{` ${label}`}</Text>
-        </Text>
+        </OneLine>
       ))}
+    </Box>
+  )
+}
+
+/** Text that is cut where there is no room for it. */
+export function OneLine({ children, ...style }: TextProps) {
+  const { theme } = useView()
+  return (
+    <Box height={1} overflowY="hidden">
+      <Text {...style} wrap={theme.cut}>
+        {children}
+      </Text>
     </Box>
   )
 }
@@ -89,24 +110,21 @@ export function nameOfKey(key: Binding['key'], theme: Theme): string {
 export const ofMood = (theme: Theme, mood: Mood) =>
   mood === 'plain' ? theme.faint : mood === 'good' ? theme.good : theme.bad
 
-export function Bar({ part, width, theme }: { part: number; width: number; theme: Theme }) {
+export function Bar({ part, width }: { part: number; width: number }) {
+  const { theme } = useView()
   const full = Math.round(Math.min(1, Math.max(0, part)) * width)
-  const { signs } = theme
   return (
     <Text>
-      <Text {...theme.good}>{signs.full.repeat(full)}</Text>
-      <Text {...theme.faint}>{signs.rest.repeat(width - full)}</Text>
+      <Text {...theme.good}>{theme.signs.full.repeat(full)}</Text>
+      <Text {...theme.faint}>{theme.signs.rest.repeat(width - full)}</Text>
     </Text>
   )
 }
 
 /** Text in whole words. Ink's own wrapping begins a line with the space that did not fit before. */
-export function Paragraph({
-  text,
-  columns,
-  ...style
-}: TextProps & { text: string; columns: number }) {
-  return <Text {...style}>{wrapped(text, columns).join('\n')}</Text>
+export function Paragraph({ text, ...style }: TextProps & { text: string }) {
+  const { columns } = useView().state.size
+  return <Text {...style}>{wrapped(text, columns - MARGINS).join('\n')}</Text>
 }
 
 export function wrapped(text: string, columns: number): string[] {

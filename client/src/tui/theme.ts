@@ -11,6 +11,8 @@ export interface Theme {
   readonly bad: Style
   readonly key: Style
   readonly signs: Signs
+  /** How a line is cut: Ink puts an ellipsis at its end, or breaks it. */
+  readonly cut: 'truncate' | 'wrap'
 }
 
 export interface Signs {
@@ -66,7 +68,7 @@ export function themeFor(env: NodeJS.ProcessEnv): Theme {
     good: { ...in_('green'), bold: true },
     bad: { ...in_('red'), bold: true },
     key: { bold: true },
-    signs: isFine(env) ? FINE : PLAIN,
+    ...(isFine(env) ? { signs: FINE, cut: 'truncate' } : { signs: PLAIN, cut: 'wrap' }),
   }
 }
 

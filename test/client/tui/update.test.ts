@@ -316,7 +316,9 @@ describe('an open door', () => {
 
   it('loses what is closed through another', () => {
     const play = new Play(HOME).press('down').open(900, 'ssh').press('escape', 'up').open(600)
-    play.press('escape', 'down', 'enter', 'c').end({ status: 'closed', detail: 'ssh', clockOffsetMs: 0 })
+    play
+      .press('escape', 'down', 'enter', 'c')
+      .end({ status: 'closed', detail: 'ssh', clockOffsetMs: 0 })
     expect(play.state.doors).toMatchObject([
       { ask: { services: ['ssh'] }, ended: 'closed' },
       { ask: { services: [] }, opened: ['wiki'] },

@@ -1,17 +1,18 @@
 import { parseInvitation } from '@oneknock/shared'
 import { Box, Text } from 'ink'
-import { Cursor, counted, Paragraph, type View } from '../parts.tsx'
+import { Cursor, counted, Paragraph, useView } from '../parts.tsx'
 import type { AddScreen } from '../state.ts'
 
-export function Add({ state, theme, screen }: View & { screen: AddScreen }) {
+export function Add({ screen }: { screen: AddScreen }) {
+  const { theme } = useView()
   const { step, name, problem } = screen
   return (
     <Box flexDirection="column" padding={1}>
       {step === 'invitation' ? (
-        <Paste state={state} theme={theme} screen={screen} />
+        <Paste text={screen.text} />
       ) : (
         <>
-          <Invited theme={theme} screen={screen} state={state} />
+          <Invited text={screen.text} />
           <Box marginTop={1}>
             <Text>Call it </Text>
             <Text {...theme.title}>{name}</Text>
@@ -21,27 +22,22 @@ export function Add({ state, theme, screen }: View & { screen: AddScreen }) {
       )}
       {problem && (
         <Box marginTop={1}>
-          <Paragraph text={problem} columns={state.size.columns - 4} {...theme.bad} />
+          <Paragraph text={problem} {...theme.bad} />
         </Box>
       )}
     </Box>
   )
 }
 
-function Paste({ state, theme, screen: { text } }: View & { screen: AddScreen }) {
-  const columns = state.size.columns - 4
+function Paste({ text }: { text: string }) {
+  const { state, theme } = useView()
   const isFirst = state.targets.length === 0
   return (
     <>
       <Paragraph
         text={`${isFirst ? 'Welcome. ' : ''}Paste the invitation that you were given: it begins with oneknock://`}
-        columns={columns}
       />
-      <Paragraph
-        text="It holds a key, so nothing of it is shown here."
-        columns={columns}
-        {...theme.faint}
-      />
+      <Paragraph text="It holds a key, so nothing of it is shown here." {...theme.faint} />
       <Box marginTop={1}>
         <Text>Invitation {'  '}</Text>
         <Text {...theme.title}>{text === '' ? '' : counted(text.length, 'character')}</Text>
@@ -52,7 +48,8 @@ function Paste({ state, theme, screen: { text } }: View & { screen: AddScreen })
 }
 
 /** What the invitation says, all but the key. */
-function Invited({ theme, screen: { text } }: View & { screen: AddScreen }) {
+function Invited({ text }: { text: string }) {
+  const { theme } = useView()
   const invitation = parseInvitation(text)
   if (!invitation.ok) return null
   const { user, device, host, port, services } = invitation.value

@@ -2,7 +2,7 @@ import { TOTP_DIGITS, TOTP_STEP_MS } from '@oneknock/shared'
 import { Box, Text } from 'ink'
 import { codeLeft, isCodeUsed } from '../code.ts'
 import { findDoor, isOpen } from '../doors.ts'
-import { Bar, Cursor, Paragraph, type View } from '../parts.tsx'
+import { Bar, Cursor, Paragraph, useView } from '../parts.tsx'
 import type { CodeScreen, State } from '../state.ts'
 import { targetOf } from '../steps.ts'
 import type { Signs } from '../theme.ts'
@@ -14,9 +14,9 @@ const BAR_MAX = 30
 /** What stands beside the bar. */
 const LIFE_COLUMNS = 34
 
-export function Code({ state, theme, screen }: View & { screen: CodeScreen }) {
+export function Code({ screen }: { screen: CodeScreen }) {
+  const { state, theme } = useView()
   const { text, problem } = screen
-  const columns = state.size.columns - 4
   return (
     <Box flexDirection="column" padding={1}>
       <Text>
@@ -26,22 +26,23 @@ export function Code({ state, theme, screen }: View & { screen: CodeScreen }) {
         <Text {...theme.faint}>{text.length > DOTS_MAX && `  ${text.length} characters`}</Text>
       </Text>
       <Box marginY={1}>
-        <Life state={state} theme={theme} target={screen.ask.target} />
+        <Life target={screen.ask.target} />
       </Box>
-      {problem && <Paragraph text={problem} columns={columns} {...theme.bad} />}
-      <Paragraph text={advice(state, screen)} columns={columns} {...theme.faint} />
+      {problem && <Paragraph text={problem} {...theme.bad} />}
+      <Paragraph text={advice(state, screen)} {...theme.faint} />
     </Box>
   )
 }
 
-function Life({ state, theme, target }: View & { target: string }) {
+function Life({ target }: { target: string }) {
+  const { state } = useView()
   const { now, size } = state
   const left = codeLeft(now)
   const seconds = Math.ceil(left / 1000)
   const width = Math.max(0, Math.min(BAR_MAX, size.columns - LIFE_COLUMNS))
   return (
     <>
-      <Bar part={left / TOTP_STEP_MS} width={width} theme={theme} />
+      <Bar part={left / TOTP_STEP_MS} width={width} />
       <Text>
         {isCodeUsed(state, target)
           ? `  used: the next in ${seconds} s`

@@ -2,7 +2,7 @@ import { Box, Text } from 'ink'
 import { moment } from '../../report.ts'
 import { BIG_ROWS, big } from '../big.ts'
 import { findDoor, isOpen } from '../doors.ts'
-import { Bar, bodyRows, type View } from '../parts.tsx'
+import { Bar, bodyRows, MARGINS, OneLine, useView } from '../parts.tsx'
 import type { Ask, Door as OpenDoor } from '../state.ts'
 import { targetOf } from '../steps.ts'
 import { countdown } from '../time.ts'
@@ -11,11 +11,12 @@ import { countdown } from '../time.ts'
 const OTHER_ROWS = 9
 const BAR_MAX = 60
 
-export function Door({ state, theme, ask }: View & { ask: Ask }) {
+export function Door({ ask }: { ask: Ask }) {
+  const { state } = useView()
   const door = findDoor(state.doors, ask)
   if (!door) return null
   return isOpen(door, state.now) ? (
-    <Opened state={state} theme={theme} door={door} />
+    <Opened door={door} />
   ) : (
     <Box padding={1}>
       <Text>{door.ended === 'closed' ? 'Closed.' : 'Closed: its time was up.'}</Text>
@@ -23,13 +24,14 @@ export function Door({ state, theme, ask }: View & { ask: Ask }) {
   )
 }
 
-function Opened({ state, theme, door }: View & { door: OpenDoor }) {
+function Opened({ door }: { door: OpenDoor }) {
+  const { state, theme } = useView()
   const { now, size } = state
   const { opened, admitted, until, lifetime, ask } = door
   const left = until - now
   const digits = big(countdown(left), theme.signs.full)
   const isRoomy =
-    bodyRows(size) >= BIG_ROWS + OTHER_ROWS && digits.indexOf('\n') <= size.columns - 4
+    bodyRows(size) >= BIG_ROWS + OTHER_ROWS && digits.indexOf('\n') <= size.columns - MARGINS
   return (
     <Box flexDirection="column" paddingX={1}>
       <Text>
@@ -38,16 +40,12 @@ function Opened({ state, theme, door }: View & { door: OpenDoor }) {
       <Box marginY={1}>
         <Text {...theme.good}>{isRoomy ? digits : countdown(left)}</Text>
       </Box>
-      <Bar
-        part={left / (lifetime * 1000)}
-        width={Math.min(BAR_MAX, size.columns - 4)}
-        theme={theme}
-      />
+      <Bar part={left / (lifetime * 1000)} width={Math.min(BAR_MAX, size.columns - MARGINS)} />
       <Box marginTop={1} flexDirection="column">
-        <Text wrap="truncate">
+        <OneLine>
           until {moment(until)}, for {admitted}
-        </Text>
-        <Text wrap="truncate">{targetOf(state, ask)?.command}</Text>
+        </OneLine>
+        <OneLine>{targetOf(state, ask)?.command}</OneLine>
       </Box>
     </Box>
   )

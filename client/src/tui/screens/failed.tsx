@@ -1,22 +1,22 @@
 import { Box, Text } from 'ink'
-import { Paragraph, type View } from '../parts.tsx'
+import { Paragraph, useView } from '../parts.tsx'
 import type { FailedScreen } from '../state.ts'
 
-export function Failed({ state, theme, screen }: View & { screen: FailedScreen }) {
+export function Failed({ screen }: { screen: FailedScreen }) {
+  const { theme } = useView()
   const { title, what, next } = screen
-  const columns = state.size.columns - 4
   return (
     <Box flexDirection="column" padding={1}>
       <Text {...theme.bad}>
         {theme.signs.failed} {title}
       </Text>
       <Box marginY={1}>
-        <Paragraph text={sentence(what)} columns={columns} />
+        <Paragraph text={sentence(what)} />
       </Box>
       {next && (
         <>
           <Text {...theme.faint}>What to do:</Text>
-          <Paragraph text={sentence(next)} columns={columns} />
+          <Paragraph text={sentence(next)} />
         </>
       )}
     </Box>

@@ -1,6 +1,6 @@
 import { Box, Text } from 'ink'
 import { bindingsOf } from '../keys.ts'
-import { nameOfKey, Paragraph, type View } from '../parts.tsx'
+import { nameOfKey, OneLine, Paragraph, useView } from '../parts.tsx'
 import type { Screen } from '../state.ts'
 
 const KEY_COLUMNS = 12
@@ -20,18 +20,19 @@ const ABOUT: Readonly<Record<Screen['kind'], string>> = {
   history: 'What happened since this session began. It is not kept.',
 }
 
-export function Help({ state, theme }: View) {
+export function Help({ about }: { about: Screen['kind'] }) {
+  const { state, theme } = useView()
   const explained = bindingsOf(state).filter(({ label, help }) => label ?? help)
   return (
     <Box flexDirection="column">
-      <Paragraph text={ABOUT[state.screen.kind]} columns={state.size.columns - 2} />
+      <Paragraph text={ABOUT[about]} />
       <Box flexDirection="column" marginTop={1}>
         {explained.map(({ key, label, help }) => (
           <Box key={key}>
             <Box width={KEY_COLUMNS} flexShrink={0}>
               <Text {...theme.key}>{nameOfKey(key, theme)}</Text>
             </Box>
-            <Text wrap="truncate">{help ?? label}</Text>
+            <OneLine>{help ?? label}</OneLine>
           </Box>
         ))}
       </Box>

@@ -2,11 +2,12 @@ import { useSpinner } from '@inkjs/ui'
 import { Box, Text } from 'ink'
 import { GIVE_UP_MS, PATIENCE_MS } from '../../timing.ts'
 import { nameOf } from '../history.ts'
-import type { View } from '../parts.tsx'
+import { useView } from '../parts.tsx'
 import type { KnockingScreen, Progress, Way } from '../state.ts'
 import { countdown } from '../time.ts'
 
-export function Knocking({ state, theme, screen }: View & { screen: KnockingScreen }) {
+export function Knocking({ screen }: { screen: KnockingScreen }) {
+  const { state, theme } = useView()
   const { frame } = useSpinner({ type: theme.signs.spinner })
   const { progress } = screen
   return (

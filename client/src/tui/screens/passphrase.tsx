@@ -1,9 +1,10 @@
 import { Box, Text } from 'ink'
-import { Cursor, type View } from '../parts.tsx'
+import { Cursor, Paragraph, useView } from '../parts.tsx'
 import type { PassphraseScreen } from '../state.ts'
 
 /** Not even its length is shown. */
-export function Passphrase({ state, theme, screen }: View & { screen: PassphraseScreen }) {
+export function Passphrase({ screen }: { screen: PassphraseScreen }) {
+  const { state, theme } = useView()
   const { ask, text, problem } = screen
   return (
     <Box flexDirection="column" padding={1}>
@@ -14,7 +15,7 @@ export function Passphrase({ state, theme, screen }: View & { screen: Passphrase
         <Text {...theme.faint}>{text === '' ? '' : ' not shown'}</Text>
       </Box>
       {state.work && <Text {...theme.faint}>trying it: this takes a second on purpose</Text>}
-      {problem && <Text {...theme.bad}>{problem}</Text>}
+      {problem && <Paragraph text={problem} {...theme.bad} />}
     </Box>
   )
 }
