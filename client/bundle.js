@@ -27,11 +27,13 @@ const WITHOUT_FILE = {
     'yoga-layout\n\nCopyright (c) Meta Platforms, Inc. and affiliates.\nMIT License, in the words of those above.\n',
 }
 
-/** Where the commands' bundle finds the TUI's. */
-const tuiApart = {
-  name: 'the TUI apart',
+/** Where the commands' bundle finds what few knocks need: the TUI, and an authenticator of its own. */
+const apart = {
+  name: 'the TUI and the authenticator apart',
   setup({ onResolve }) {
-    onResolve({ filter: /\/tui\/start\.tsx$/ }, () => ({ path: './tui.mjs', external: true }))
+    const external = path => () => ({ path, external: true })
+    onResolve({ filter: /\/tui\/start\.tsx$/ }, external('./tui.mjs'))
+    onResolve({ filter: /\/stored-secret\.ts$/ }, external('./stored-secret.js'))
   },
 }
 /** Ink draws nothing where CI is set, and offers itself to a debugger where DEV is: not on a terminal. */
@@ -51,8 +53,9 @@ const bundles = await Promise.all([
     entryPoints: { oneknock: 'src/main.ts' },
     format: 'cjs',
     define: { ONEKNOCK_VERSION: JSON.stringify(version) },
-    plugins: [tuiApart],
+    plugins: [apart],
   }),
+  build({ ...common, entryPoints: { 'stored-secret': 'src/stored-secret.ts' }, format: 'cjs' }),
   build({
     ...common,
     entryPoints: { tui: 'src/tui/start.tsx' },

@@ -4,7 +4,15 @@ import type { ExecFlags } from './commands/exec.ts'
 import type { KnockFlags } from './commands/knock.ts'
 import type { KnockerFlags } from './commands/knocker.ts'
 import type { ListFlags } from './commands/list.ts'
-import { ADD_HELP, CLOSE_HELP, EXEC_HELP, KNOCK_HELP, MAIN_HELP, PROXY_HELP } from './help.ts'
+import {
+  ADD_HELP,
+  CLOSE_HELP,
+  EXEC_HELP,
+  KNOCK_HELP,
+  LOCK_HELP,
+  MAIN_HELP,
+  PROXY_HELP,
+} from './help.ts'
 
 export interface Definition {
   readonly version: string
@@ -35,6 +43,7 @@ export function defineCommands({ version, complain, command = [], end }: Definit
     .argument('[invitation]', 'better pasted when asked, or on stdin: here others can see it')
     .option('--name <name>', 'call the target this, not what its server calls itself')
     .option('--otp-command <command>', 'a command line that prints a code')
+    .option('--totp-secret', "keep the authenticator's secret too: for machines only, see below")
     .addHelpText('after', ADD_HELP)
     .action(async (invitation: string | undefined, flags: AddFlags) =>
       end(await (await import('./commands/add.ts')).addCommand(invitation, flags)),
@@ -63,6 +72,23 @@ export function defineCommands({ version, complain, command = [], end }: Definit
     .argument('<target>')
     .action(async (target: string) =>
       end(await (await import('./commands/remove.ts')).removeCommand(target)),
+    )
+  program
+    .command('lock')
+    .summary('seal a key with a passphrase')
+    .description('Seal the key of a target with a passphrase, asked for or on stdin.')
+    .argument('<target>')
+    .addHelpText('after', LOCK_HELP)
+    .action(async (target: string) =>
+      end(await (await import('./commands/lock.ts')).lockCommand(target)),
+    )
+  program
+    .command('unlock')
+    .summary('take the passphrase off again')
+    .description('Keep the key of a target without a passphrase again.')
+    .argument('<target>')
+    .action(async (target: string) =>
+      end(await (await import('./commands/lock.ts')).unlockCommand(target)),
     )
   program
     .command('knock')

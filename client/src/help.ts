@@ -24,6 +24,13 @@ Examples:
   oneknock add --name work                under a name of your own
   oneknock add --otp-command 'pass otp home'
                                           never type a code for it again
+  oneknock add --totp-secret < secrets.txt
+                                          the invitation, then the secret in
+                                          base32 or as an otpauth: URI
+
+--totp-secret is for machines, where nobody types a code. It is the weaker
+choice: whoever reads the file then has both factors. A YubiKey or a password
+store behind --otp-command keeps them apart.
 
 An invitation holds a key. It is kept in the XDG configuration folder
 (~/.config/oneknock), readable for you alone.`
@@ -63,6 +70,12 @@ Examples:
 
 It needs no code. --json prints an object like knock's, with status "closed".
 ${EXIT_HELP}`
+
+export const LOCK_HELP = `
+The key is sealed with XChaCha20-Poly1305 under scrypt of the passphrase: a
+stolen file costs 128 MiB and half a second for each guess. Every knock then
+asks for the passphrase, on the terminal or by SSH_ASKPASS. A secret for codes
+that the target keeps is sealed with it.`
 
 export const PROXY_HELP = `
 In ~/.ssh/config:

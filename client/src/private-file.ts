@@ -4,13 +4,15 @@ import {
   fsyncSync,
   linkSync,
   openSync,
+  readdirSync,
   readFileSync,
+  renameSync,
   type Stats,
   statSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fail, ok, type Result } from '@oneknock/shared'
 
 /** Why a file or folder is not to be used: one line with the command that mends it. */
@@ -42,22 +44,28 @@ export function checkPrivateFolder(path: string): Result<void, Insecure> {
 
 /** Whole or not at all, durably, and never over another file: `false` if there is one. */
 export function writeNewPrivate(path: string, text: string): boolean {
-  const temporary = `${path}.${crypto.randomUUID()}.tmp`
   try {
-    withFile(openSync(temporary, 'wx', 0o600), fd => {
-      writeFileSync(fd, text)
-      fsyncSync(fd)
-    })
     // Unlike a rename, a link never takes the place of what is there.
-    linkSync(temporary, path)
+    putPrivate(path, text, linkSync)
+    return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw error
-  } finally {
-    unlessAbsent(() => unlinkSync(temporary))
   }
+}
+
+/** Puts a text in the place of what is there, whole or not at all, durably. */
+export const replacePrivate = (path: string, text: string): void =>
+  putPrivate(path, text, renameSync)
+
+/** What somebody who was killed while they wrote has left: it may hold what is to be sealed. */
+export function removeTemporaries(path: string): void {
+  const folder = dirname(path)
+  const left = readdirSync(folder).filter(
+    name => name.startsWith(`${basename(path)}.`) && name.endsWith('.tmp'),
+  )
+  for (const name of left) unlessAbsent(() => unlinkSync(join(folder, name)))
   syncFolder(path)
-  return true
 }
 
 export function removeDurably(path: string): void {
@@ -79,6 +87,20 @@ function checkPrivate(path: string, stats: Stats, mode: string): Result<void, In
     code: 'insecure',
     message: `${path} is open to other users: chmod ${mode} ${path}`,
   })
+}
+
+function putPrivate(path: string, text: string, put: (from: string, to: string) => void): void {
+  const temporary = `${path}.${crypto.randomUUID()}.tmp`
+  try {
+    withFile(openSync(temporary, 'wx', 0o600), fd => {
+      writeFileSync(fd, text)
+      fsyncSync(fd)
+    })
+    put(temporary, path)
+  } finally {
+    unlessAbsent(() => unlinkSync(temporary))
+  }
+  syncFolder(path)
 }
 
 const syncFolder = (path: string): void => withFile(openSync(dirname(path), 'r'), fsyncSync)

@@ -2,7 +2,14 @@ import { mkdirSync, readdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { fail, isName, NAME_RULE, ok, type Result } from '@oneknock/shared'
-import { checkPrivateFolder, readPrivate, removeDurably, writeNewPrivate } from './private-file.ts'
+import {
+  checkPrivateFolder,
+  readPrivate,
+  removeDurably,
+  removeTemporaries,
+  replacePrivate,
+  writeNewPrivate,
+} from './private-file.ts'
 import { formatProfile, type Profile, parseProfile } from './profile.ts'
 import { quote } from './quote.ts'
 
@@ -63,6 +70,22 @@ export function saveProfile(
     if (writeNewPrivate(path, formatProfile(profile))) return ok(path)
     const remedy = `give another with --name, or first: oneknock remove ${name}`
     return failure('exists', `there is a target ${name} already; ${remedy}`)
+  } catch (error) {
+    return failure('unwritable', `cannot write ${path}: ${causeOf(error)}`)
+  }
+}
+
+/** Puts a profile in the place of one that was loaded; nothing of the one before is left beside it. */
+export function replaceProfile(
+  folder: string,
+  name: string,
+  profile: Profile,
+): Result<string, ProfileError> {
+  const path = profilePath(folder, name)
+  try {
+    replacePrivate(path, formatProfile(profile))
+    removeTemporaries(path)
+    return ok(path)
   } catch (error) {
     return failure('unwritable', `cannot write ${path}: ${causeOf(error)}`)
   }

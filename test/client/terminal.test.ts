@@ -1,46 +1,11 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { toBase64Url } from '@oneknock/shared'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { capture } from '../../client/src/capture.ts'
 import { answer, FakeServer } from './fake-server.ts'
 import { KEY } from './fake-world.ts'
-import { BIN, Home, invitation } from './run.ts'
-
-/** How long anything may take to show. */
-const DEADLINE_MS = 10_000
-
-/** A person at a real pseudo-terminal, in which a shell runs the command line. */
-class Person {
-  readonly #script: ChildProcessWithoutNullStreams
-  #shown = ''
-
-  constructor(home: Home, line: string) {
-    const env = { ...home.env, BIN, NODE: process.execPath }
-    this.#script = spawn('script', ['-qec', line, '/dev/null'], { env })
-    this.#script.stdout.setEncoding('utf8').on('data', text => {
-      this.#shown += text
-    })
-  }
-
-  type(keys: string): void {
-    this.#script.stdin.write(keys)
-  }
-
-  /** All that has been shown, once it holds this. */
-  async sees(pattern: RegExp): Promise<string> {
-    const deadline = Date.now() + DEADLINE_MS
-    while (!pattern.test(this.#shown)) {
-      if (Date.now() > deadline) throw new Error(`never saw ${pattern} in: ${this.#shown}`)
-      await new Promise(resolve => setTimeout(resolve, 10))
-    }
-    return this.#shown
-  }
-
-  leave(): void {
-    this.#script.kill()
-  }
-}
+import { Person } from './person.ts'
+import { Home, invitation } from './run.ts'
 
 /** Runs the command, then says its status and whether the terminal still echoes. */
 const LINE = (args: string) => `"$NODE" "$BIN" ${args}; echo "status=$?"; stty -a`
@@ -145,6 +110,49 @@ describe('a code', () => {
       await at.sees(ECHOES)
     },
   )
+})
+
+describe('a passphrase', () => {
+  it('is asked for twice before it seals a key, and never shown', async () => {
+    await home.run(['add'], invitation())
+    const at = sit(LINE('lock home'))
+    await at.sees(/Passphrase \(not shown\): /)
+    at.type('correct horse\r')
+    await at.sees(/The same again \(not shown\): /)
+    at.type('correct horse\r')
+    const screen = await at.sees(ECHOES)
+    expect(screen).toContain('status=0')
+    expect(screen).not.toContain('horse')
+    expect(readFileSync(home.file('home'), 'utf8')).toContain('"sealed"')
+  })
+
+  it.each([
+    ['correct house\r', 'not the same'],
+    ['\x03', 'no passphrase was given'],
+  ])('that is not given the same twice (%j) seals nothing', async (again, word) => {
+    await home.run(['add'], invitation())
+    const at = sit(LINE('lock home'))
+    await at.sees(/Passphrase \(not shown\): /)
+    at.type('correct horse\r')
+    await at.sees(/The same again/)
+    at.type(again)
+    expect(await at.sees(ECHOES)).toContain(word)
+    expect(readFileSync(home.file('home'), 'utf8')).toContain('"plain"')
+  })
+
+  it('is asked for before the code, wherever input and output go', async () => {
+    const { received } = await serve()
+    await home.run(['lock', 'home'], 'correct horse')
+    const at = sit(LINE('knock home </dev/null >/dev/null 2>&1'))
+    await at.sees(/Passphrase for home: /)
+    at.type('correct horse\r')
+    await at.sees(/Code for home: /)
+    at.type('123456\r')
+    const screen = await at.sees(ECHOES)
+    expect(screen).toContain('status=0')
+    expect(screen).not.toContain('horse')
+    expect(received).toHaveLength(1)
+  })
 })
 
 describe('a program that gives the code', () => {

@@ -5,15 +5,15 @@ import { say, warn } from '../output.ts'
 import { isCommand } from '../profile.ts'
 import { profilesFolder, saveProfile } from '../profiles.ts'
 import { quote } from '../quote.ts'
+import { parseSecret } from '../totp-secret.ts'
 import { profileFailure } from './load.ts'
+import { askSecret, isPiped, readInput } from './secrets.ts'
 
 export interface AddFlags {
   readonly name?: string
   readonly otpCommand?: string
+  readonly totpSecret?: boolean
 }
-
-/** Many times the longest invitation: a bound on what a mistaken pipe can fill. */
-const INPUT_MAX = 4096
 
 export async function addCommand(given: string | undefined, flags: AddFlags): Promise<Exit> {
   const { name: wanted, otpCommand } = flags
@@ -26,13 +26,15 @@ export async function addCommand(given: string | undefined, flags: AddFlags): Pr
   if (given !== undefined) {
     warn('warning: the invitation is a secret, and now in the shell history and the process list')
   }
-  const invitation = readInvitation(given ?? (await receive()))
+  const received = await receive(given, flags.totpSecret === true)
+  const invitation = readInvitation(received.invitation)
   const { key, name: proposed, ...rest } = invitation
   const name = wanted ?? proposed
   const saved = saveProfile(profilesFolder(), name, {
     ...rest,
     key: { kind: 'plain', bytes: key },
     ...(otpCommand !== undefined && { otpCommand }),
+    ...(received.secret !== undefined && { totpSecret: readSecret(received.secret) }),
   })
   if (!saved.ok) throw profileFailure(saved.error)
   say(`added ${name}: ${rest.user} on ${rest.device}, at ${rest.host} port ${rest.port}`)
@@ -46,22 +48,26 @@ function readInvitation(text: string): Invitation {
   throw new Failure(EXIT.profile, whyNoInvitation(invitation.error))
 }
 
-async function receive(): Promise<string> {
-  if (!process.stdin.isTTY) return readInput()
-  const { askTerminal } = await import('../terminal.ts')
-  const asked = await askTerminal('Invitation (not shown): ', 'nothing')
-  if (asked.ok) return asked.value
-  throw asked.error === 'interrupted'
-    ? new Failure(EXIT.interrupted, 'no invitation was given; nothing was written')
-    : new Failure(EXIT.usage, 'there is no terminal to ask on: give the invitation on stdin')
+interface Received {
+  readonly invitation: string
+  readonly secret?: string
 }
 
-async function readInput(): Promise<string> {
-  let text = ''
-  process.stdin.setEncoding('utf8')
-  for await (const chunk of process.stdin) {
-    text += chunk
-    if (text.length > INPUT_MAX) break
+/** What is secret: asked for, or the input, whose last line is the secret if there is to be one. */
+async function receive(given: string | undefined, withSecret: boolean): Promise<Received> {
+  const input = isPiped() && (given === undefined || withSecret) ? await readInput() : undefined
+  if (!withSecret) return { invitation: given ?? input ?? (await askSecret('Invitation')) }
+  if (input === undefined) {
+    const invitation = given ?? (await askSecret('Invitation'))
+    return { invitation, secret: await askSecret('Authenticator secret') }
   }
-  return text
+  const lines = input.trim().split('\n')
+  const secret = lines.pop()!
+  return { invitation: given ?? lines.join('\n'), secret }
+}
+
+function readSecret(text: string): string {
+  const secret = parseSecret(text)
+  if (secret.ok) return secret.value
+  throw new Failure(EXIT.profile, secret.error)
 }

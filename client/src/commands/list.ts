@@ -51,9 +51,9 @@ const rowOf = (name: string, { host, port, user, device, services }: Profile): s
   services.join(' '),
 ]
 
-/** All but the key. */
+/** All but the key, and the secret for codes. */
 function publicPart(name: string, profile: Profile) {
-  const { host, port, user, device, key, services, otpCommand, address } = profile
+  const { host, port, user, device, key, services, otpCommand, totpSecret, address } = profile
   return {
     target: name,
     host,
@@ -63,6 +63,7 @@ function publicPart(name: string, profile: Profile) {
     key: key.kind,
     services,
     ...(otpCommand !== undefined && { otp_command: otpCommand }),
+    ...(totpSecret !== undefined && { totp_secret: 'stored' }),
     ...(address && { address: formatNetwork(address) }),
   }
 }
