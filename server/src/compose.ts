@@ -272,7 +272,7 @@ function makeHooks(
   }
   const always = [
     new GateHook({ services, clock, log: note }),
-    new ExecHook({ services, clock, log: note }),
+    new ExecHook({ services, clock, log: note, helperSocket: config.helperSocket }),
     new AuthorizedKeysHook({ services, users, clock }),
     new RouterOsHook({
       ...{ services, clock, log: note, readSecret },
@@ -332,6 +332,7 @@ function changedForGood(before: Config, after: Config): string | undefined {
     before.freshness !== after.freshness && 'freshness',
     before.firewall.backend !== after.firewall.backend && 'firewall.backend',
     before.adminGroup !== after.adminGroup && 'admin.group',
+    before.helperSocket !== after.helperSocket && 'helper.socket',
   ].filter(key => key !== false)
   return changed.length > 0
     ? `${changed.join(' and ')} cannot change while the daemon runs: restart it`

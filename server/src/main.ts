@@ -67,6 +67,11 @@ program
   .addHelpText('after', examples('oneknockd run --config ./try/oneknockd.toml'))
   .action(act<{ config: string }>(async o => (await import('./commands/run.ts')).run(o)))
 
+program
+  .command('helper')
+  .description('run the commands of services whose exec has `as`, as that account; for root')
+  .action(act<{ config: string }>(async o => (await import('./commands/helper.ts')).helper(o)))
+
 declareDaemon(program)
 declareUsers(program)
 declareDevices(program)

@@ -93,7 +93,7 @@ describe('the control socket', () => {
   it('says so if it may not be asked', async () => {
     rmSync(folder, { recursive: true })
     writeFileSync(folder, '')
-    await expect(askDaemon(folder, { command: 'status' })).rejects.toThrow('cannot ask the daemon')
+    await expect(askDaemon(folder, { command: 'status' })).rejects.toThrow('cannot ask at')
   })
 })
 
@@ -139,7 +139,7 @@ describe('a second daemon on a state folder', () => {
     const long = join(folder, 'x'.repeat(120))
     expect(await openControl(long, async () => 1)).toMatchObject({
       ok: false,
-      error: { code: 'unavailable', message: expect.stringContaining('shorter state folder') },
+      error: { code: 'unavailable', message: expect.stringContaining('shorter folder') },
     })
   })
 

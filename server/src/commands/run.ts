@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process'
 import { fail, ok, type Result } from '@oneknock/shared'
 import { administration, reload } from '../administration.ts'
 import { type Settings, startDaemon } from '../compose.ts'
 import { type ConfigError, formatConfigError, loadConfig } from '../config.ts'
 import { createLog } from '../log.ts'
 import { loadDirectory } from '../users.ts'
+import { tellSystemd, untilTold } from './systemd.ts'
 
 /** Runs the daemon until SIGTERM or SIGINT; the exit status. SIGHUP has it read its files anew. */
 export async function run({ config: file }: { readonly config: string }): Promise<number> {
@@ -22,10 +22,7 @@ export async function run({ config: file }: { readonly config: string }): Promis
   log.info({ pid: process.pid, users: settings.value.directory.users.size }, 'ready')
   tellSystemd()
 
-  await new Promise<void>(resolve => {
-    process.once('SIGTERM', resolve)
-    process.once('SIGINT', resolve)
-  })
+  await untilTold()
   await daemon.value.stop()
   return 0
 }
@@ -40,11 +37,4 @@ async function loadSettings(file: string): Promise<Result<Settings, ConfigError[
 function complain(lines: readonly string[]): number {
   for (const line of lines) process.stderr.write(`oneknockd: ${line}\n`)
   return 1
-}
-
-/** Node cannot send to a Unix datagram socket, so systemd's own small program does (NotifyAccess=all). */
-function tellSystemd(): void {
-  if (!process.env.NOTIFY_SOCKET) return
-  const child = spawn('systemd-notify', ['--ready', `--pid=${process.pid}`], { stdio: 'ignore' })
-  child.on('error', () => {}) // Without it systemd says itself that readiness never came.
 }

@@ -1,9 +1,11 @@
-import { familyOf, familyPrefix, formatNetwork } from '@oneknock/shared'
+import { formatNetwork } from '@oneknock/shared'
 import type { Clock } from '../core/clock.ts'
 import type { ExecSettings, Service } from '../core/directory.ts'
 import { type Opening, openingKey } from '../core/openings.ts'
 import { dropCapabilities } from './capabilities.ts'
 import { type Outcome, runCommand } from './command.ts'
+import { COMMAND_PATH, type ExecEvent, environment } from './exec/environment.ts'
+import { giveOrder } from './exec/order.ts'
 import {
   type HookConfig,
   HookError,
@@ -18,16 +20,14 @@ export interface ExecParts {
   readonly services: Iterable<Service>
   readonly clock: Clock
   readonly log: HookLog
+  /** Where the helper listens, for commands that run as another account. */
+  readonly helperSocket?: string
 }
-
-type Event = 'open' | 'close'
 
 /** Commands at once. Enough that a few slow ones delay nobody, few enough for a small host. */
 export const COMMANDS_AT_ONCE = 16
 /** Milliseconds to wait for room: nobody still watches the knock after that. */
 const WAIT_LIMIT = 30_000
-/** The daemon's own is not passed on: what a command finds must not depend on who started the daemon. */
-export const COMMAND_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /**
  * Opens and closes by running commands. `open` is run once for each opening and `close` once it is
@@ -101,7 +101,7 @@ export class ExecHook implements LivingHook {
     })
   }
 
-  async #run(event: Event, settings: ExecSettings, opening: Opening): Promise<void> {
+  async #run(event: ExecEvent, settings: ExecSettings, opening: Opening): Promise<void> {
     if (!this.#running) throw this.#notRunning()
     const { prefix, slots } = this.#running
     const key = openingKey(opening)
@@ -113,8 +113,11 @@ export class ExecHook implements LivingHook {
         if (event === 'open' || this.#held.has(key)) this.#held.set(key, { opening, opened: false })
         const argv = settings[event]
         if (argv.length > 0) {
-          const command = { argv: [...prefix, ...argv], env: environment(event, opening, left) }
-          this.#judge(event, opening, settings, await runCommand({ ...settings, ...command }))
+          const env = environment(event, opening, left)
+          const outcome = settings.as
+            ? await this.#order(event, opening, settings)
+            : await runCommand({ ...settings, argv: [...prefix, ...argv], env })
+          this.#judge(event, opening, settings, outcome)
         }
         if (event === 'open') this.#held.set(key, { opening, opened: true })
         else this.#held.delete(key)
@@ -123,7 +126,19 @@ export class ExecHook implements LivingHook {
     )
   }
 
-  #judge(event: Event, opening: Opening, { timeLimit }: ExecSettings, outcome: Outcome): void {
+  /** Has the helper run it, which knows itself what to run and as whom. */
+  async #order(event: ExecEvent, opening: Opening, { timeLimit, as }: ExecSettings) {
+    const order = { event, opening }
+    const path = this.#parts.helperSocket ?? ''
+    const outcome = await giveOrder(path, order, timeLimit).catch(({ message }: Error) => {
+      throw this.#error('failed', message)
+    })
+    if (outcome) return outcome
+    const line = `nobody runs commands as ${as}: start oneknockd-helper.service, or run oneknockd helper as root`
+    throw this.#error('unavailable', line)
+  }
+
+  #judge(event: ExecEvent, opening: Opening, { timeLimit }: ExecSettings, outcome: Outcome): void {
     const { service } = opening
     const { end, stderr, stdout } = outcome
     const command = `the ${event} command of service ${service}`
@@ -172,22 +187,5 @@ interface Running {
   readonly slots: Slots
 }
 
-/** All that a command is told. */
-function environment(event: Event, opening: Opening, left: number): Record<string, string> {
-  const { service, network, until } = opening
-  return {
-    PATH: COMMAND_PATH,
-    ONEKNOCK_EVENT: event,
-    ONEKNOCK_SERVICE: service,
-    ONEKNOCK_ADDRESS: network.address,
-    ONEKNOCK_PREFIX: String(familyPrefix(network)),
-    ONEKNOCK_NETWORK: formatNetwork(network),
-    ONEKNOCK_FAMILY: String(familyOf(network.address)),
-    ONEKNOCK_UNTIL: String(Math.floor(until / 1000)),
-    // Rounded up: a timeout of 0 means "for ever" to more than one firewall.
-    ONEKNOCK_LIFETIME: String(Math.max(0, Math.ceil(left / 1000))),
-  }
-}
-
-const noRoom = (event: Event, service: string): string =>
+const noRoom = (event: ExecEvent, service: string): string =>
   `${COMMANDS_AT_ONCE} commands run already, and none ended within ${WAIT_LIMIT / 1000} s, so ${event} of service ${service} was not run; lower the time limits of slow commands`
