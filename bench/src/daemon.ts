@@ -1,8 +1,8 @@
 /** The daemon itself, with gauges: `run`, as the command does, and what it costs. */
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { EPOCH_MS } from '@oneknock/shared'
 import { run } from '../../server/src/commands/run.ts'
 import { serve } from './harness/serve.ts'
+import { StallGauge } from './harness/stall-gauge.ts'
 import { type Usage, usage } from './harness/usage.ts'
 
 const [config = ''] = process.argv.slice(2)
@@ -23,17 +23,13 @@ const handlers = {
     const aheadMs = EPOCH_MS - (now() % EPOCH_MS) - 1
     Date.now = () => now() + aheadMs
   },
-  watchStalls(): void {
-    delay.enable()
-    delay.reset()
-  },
-  stalls: (): { longest: number } => ({ longest: delay.max / 1e6 - LOOK_MS }),
+  watchStalls: (): void => stalls.reset(),
+  /** Milliseconds. */
+  longestStall: (): number => stalls.longest,
 }
 export type Daemon = typeof handlers
 
-/** Milliseconds between two looks at the loop; the gauge counts them in. */
-const LOOK_MS = 1
-const delay = monitorEventLoopDelay({ resolution: LOOK_MS })
+const stalls = new StallGauge()
 
 serve(handlers)
 process.exitCode = await run({ config })

@@ -75,7 +75,7 @@ async function stalls(daemon: RunningDaemon): Promise<number[]> {
     await daemon.ask('watchStalls')
     await pause(BEGIN_MS)
     await untilIdle(daemon)
-    longest.push((await daemon.ask('stalls')).longest)
+    longest.push(await daemon.ask('longestStall'))
   }
   return longest
 }

@@ -19,7 +19,7 @@ export const rush: Scenario = {
     for (let run = 0; run < (context.full ? 7 : 3); run++) {
       const folder = join(context.folder, `${run}`)
       mkdirSync(folder)
-      rates.push(await knockRate(folder, context.full ? 10_000 : 5_000))
+      rates.push(await knockRate(folder, context.full ? 12_000 : 6_000))
       syncs.push(await syncRate(folder))
     }
     return [
@@ -38,6 +38,8 @@ export const rush: Scenario = {
 }
 
 const CLIENTS = 512
+/** A second's worth. */
+const WARM_UP = 4_000
 
 async function knockRate(folder: string, users: number): Promise<number> {
   const [port, gate] = (await freePorts(2)) as [number, number]
@@ -47,9 +49,10 @@ async function knockRate(folder: string, users: number): Promise<number> {
   const knocker = await startChild<Knocker>('knocker', { side: 'sender' })
   try {
     const { users, host } = world
-    const { opened, ms } = await knocker.ask('rush', { users, host, port, clients: CLIENTS })
+    const rush = { users, warmUp: WARM_UP, host, port, clients: CLIENTS }
+    const { opened, perSecond } = await knocker.ask('rush', rush)
     if (opened !== 2 * users.length) throw new Error(`${opened} of ${2 * users.length} opened`)
-    return (opened / ms) * 1000
+    return perSecond
   } finally {
     await Promise.all([daemon.stop(), knocker.stop()])
   }
