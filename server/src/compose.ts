@@ -306,6 +306,7 @@ const hookConfig = ({ config, directory }: Settings): HookConfig => ({
 })
 
 function serves(hook: Hook, service: Service | undefined): boolean {
+  if (service?.testOnly) return false
   switch (hook.name) {
     case 'nftables':
       return (service?.ports.length ?? 0) > 0

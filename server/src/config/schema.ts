@@ -92,7 +92,7 @@ const execSchema = v.pipe(
   ),
 )
 
-const lifetime = value.duration(SECOND, LIFETIME_MAX)
+export const lifetime = value.duration(SECOND, LIFETIME_MAX)
 
 /** Slower would be felt by nobody, faster is no growth but a leap. */
 const GROWTH = { least: 1.01, most: 10 } as const
@@ -132,6 +132,9 @@ export const serviceSchema = v.pipe(
     require_address: v.optional(value.flag, false),
     behind_proxy: v.optional(value.flag, false),
     on_expiry: v.optional(v.picklist(['keep', 'cut'], 'write "keep" or "cut"'), 'keep'),
+    schedule: v.optional(value.schedule),
+    networks: v.optional(value.networks),
+    test_only: v.optional(value.flag),
     destination: v.optional(value.networks, []),
     gate: v.optional(gateSchema),
     exec: v.optional(execSchema),
@@ -180,6 +183,9 @@ export const serviceSchema = v.pipe(
       requireAddress: raw.require_address,
       behindProxy: raw.behind_proxy,
       onExpiry: raw.on_expiry,
+      schedule: raw.schedule,
+      networks: raw.networks,
+      testOnly: raw.test_only,
       destination: raw.destination,
       gate: raw.gate,
       exec: raw.exec,

@@ -1,8 +1,9 @@
 import { isName, NAME_RULE, parseAddress, parseNetwork, scopeOf } from '@oneknock/shared'
 import * as v from 'valibot'
+import { DAYS, type Schedule } from '../core/schedule.ts'
 import { formatDuration, parseDuration } from './duration.ts'
 import { parseEndpoint, parseListen, parsePort } from './places.ts'
-import { list, parsed } from './tables.ts'
+import { list, parsed, table } from './tables.ts'
 
 /** The kinds of value that configuration and user files hold. Each message says what would be right. */
 
@@ -89,5 +90,43 @@ export const command = v.pipe(
       `write the program with its full path, such as ${COMMAND}`,
     ),
     [0],
+  ),
+)
+
+const DAY_NAMES = 'write days such as ["mon", "tue"], of sun mon tue wed thu fri sat'
+const days = list(v.picklist(DAYS, DAY_NAMES), DAY_NAMES)
+
+const HOURS = /^([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)$/
+const hours = parsed(text => {
+  const [, fromHour, fromMinute, untilHour, untilMinute] = HOURS.exec(text) ?? []
+  if (fromHour === undefined) return undefined
+  const from = Number(fromHour) * 60 + Number(fromMinute)
+  const until = Number(untilHour) * 60 + Number(untilMinute)
+  return until <= DAY_MINUTES ? { from, until } : undefined
+}, 'write hours such as "08:00-18:00"; "22:00-06:00" passes midnight')
+
+const DAY_MINUTES = 24 * 60
+
+const zone = parsed(text => {
+  try {
+    return new Intl.DateTimeFormat('en-US', { timeZone: text }).resolvedOptions().timeZone && text
+  } catch {
+    return undefined
+  }
+}, 'write the name of a time zone, such as "Europe/Berlin" or "UTC"')
+
+/** When something may be opened; what is left out means always. */
+export const schedule = v.pipe(
+  table({
+    days: v.optional(days, [...DAYS]),
+    hours: v.optional(hours, '00:00-24:00'),
+    zone,
+  }),
+  v.transform(
+    (raw): Schedule => ({
+      days: new Set(raw.days.map(day => DAYS.indexOf(day))),
+      ...raw.hours,
+      zone: raw.zone,
+    }),
   ),
 )

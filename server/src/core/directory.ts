@@ -1,4 +1,5 @@
 import type { Network } from '@oneknock/shared'
+import type { Schedule } from './schedule.ts'
 
 /** Who may open what: the parsed configuration as the core sees it. Immutable; a reload makes a new one. */
 export interface Directory {
@@ -22,6 +23,11 @@ export interface User {
   readonly contact?: Contact | undefined
   /** May admit addresses that the packet does not come from. */
   readonly otherAddress: boolean
+  /** Seconds that a grant of theirs lasts at most, whatever the service says. */
+  readonly maxLifetime?: number | undefined
+  /** When, and from where, they may open anything at all. */
+  readonly schedule?: Schedule | undefined
+  readonly networks?: readonly Network[] | undefined
   /** By the administrator; lockouts after wrong codes are in the ledger. */
   readonly locked: boolean
 }
@@ -87,6 +93,12 @@ export interface Service {
   readonly behindProxy: boolean
   /** What becomes of connections when the time runs out. */
   readonly onExpiry: 'keep' | 'cut'
+  /** When it may be opened; a grant ends with it. */
+  readonly schedule?: Schedule | undefined
+  /** From where it may be opened; absent = from anywhere. */
+  readonly networks?: readonly Network[] | undefined
+  /** Everything but the hooks: judged, recorded and answered, but nothing opens. */
+  readonly testOnly?: boolean | undefined
   /** Guarded although it is not this host's address: a host that this one forwards to. */
   readonly destination: readonly Network[]
   readonly gate: GateSettings | undefined

@@ -108,7 +108,7 @@ export function join(heard: Heard, grant: Grant, circumstances: Circumstances): 
   const { directory, host, now } = circumstances
   const user = directory.users.get(heard.device.user)
   if (!user || user.locked) return refused(heard, 'locked', '')
-  const decision = decide(directory, user, heard.knock, heard.source, host)
+  const decision = decide(directory, user, heard.knock, heard.source, host, now)
   if (decision.kind === 'denial') return refused(heard, decision.reason, decision.detail)
   const joined = { ...grant, networks: [...grant.networks, decision.network] }
   const lifetime = Math.max(0, Math.round((grant.until - now) / 1000))
@@ -121,7 +121,7 @@ const decideNow = (
   source: Address,
   { directory, host, state, now }: Circumstances,
 ): Decision =>
-  decide(directory, user, knock, source, host, network =>
+  decide(directory, user, knock, source, host, now, network =>
     state.familiarity.visits(user.name, network, now),
   )
 

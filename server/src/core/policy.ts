@@ -3,6 +3,7 @@ import {
   ANY,
   ANY_IPV4,
   contains,
+  containsNetwork,
   familyOf,
   type Knock,
   maskNetwork,
@@ -14,6 +15,7 @@ import type { Directory, Service, User } from './directory.ts'
 import { isDoor } from './doors.ts'
 import { grownLifetime } from './familiarity.ts'
 import type { Grant } from './grants.ts'
+import { openFor } from './schedule.ts'
 
 /** What policy must know of the machine. */
 export interface Host {
@@ -58,15 +60,31 @@ export function decide(
   knock: Asked,
   source: Address,
   host: Host,
+  nowMs: number,
   visitsFrom: (network: Network) => number = () => 0,
 ): Decision {
   const services = servicesAsked(directory, user, knock.services)
   if (!Array.isArray(services)) return services
   const network = networkAsked(user, services, knock, source, host)
   if (!('address' in network)) return network
+  const left = scheduleLeft(user, services, nowMs)
+  if (typeof left !== 'number') return left
   const visits = services.some(({ grows }) => grows) ? visitsFrom(network) : undefined
   const lifetimes = services.map(service => lifetimeOf(service, knock.lifetime, visits ?? 0))
-  return { kind: 'permit', services, network, lifetime: Math.min(...lifetimes), visits }
+  const lifetime = Math.min(...lifetimes, user.maxLifetime ?? Number.POSITIVE_INFINITY, left)
+  return { kind: 'permit', services, network, lifetime, visits }
+}
+
+/** Whole seconds until the first schedule closes; a denial if one is closed already. */
+function scheduleLeft(user: User, services: readonly Service[], nowMs: number): number | Denial {
+  let left = Number.POSITIVE_INFINITY
+  for (const { name, schedule } of [{ name: '', schedule: user.schedule }, ...services]) {
+    if (!schedule) continue
+    const seconds = Math.floor(openFor(schedule, nowMs) / 1000)
+    if (seconds === 0) return denial('schedule', name)
+    left = Math.min(left, seconds)
+  }
+  return left
 }
 
 /** A lifetime that grows cannot be asked for before its time; less can always be. */
@@ -123,16 +141,21 @@ function networkAsked(
   const foreign = explicit && family === familyOf(source) && !contains(network, source)
   if (foreign && !user.otherAddress) return denial('address')
   if (!mayBeAdmitted(address, source, host)) return denial('address')
+  if (!isWithin(user.networks, network)) return denial('address')
   for (const service of services) {
     const shortest = family === 4 ? service.maxPrefix.ipv4 : service.maxPrefix.ipv6
     const refused =
       network.prefix < shortest ||
+      !isWithin(service.networks, network) ||
       (service.requireAddress && !explicit) ||
       (!service.behindProxy && scopeOf(address) !== 'loopback' && host.isOwn(network))
     if (refused) return denial('address', service.name)
   }
   return network
 }
+
+const isWithin = (allowed: readonly Network[] | undefined, network: Network): boolean =>
+  !allowed || allowed.some(outer => containsNetwork(outer, network))
 
 function mayBeAdmitted(address: Address, source: Address, host: Host): boolean {
   switch (scopeOf(address)) {

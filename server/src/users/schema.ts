@@ -9,8 +9,9 @@ import {
 import { TomlDate } from 'smol-toml'
 import * as v from 'valibot'
 import { contactSchema } from '../config/channels.ts'
+import { lifetime } from '../config/schema.ts'
 import { list, parsed, table, tableOf } from '../config/tables.ts'
-import { flag } from '../config/values.ts'
+import { flag, networks, schedule } from '../config/values.ts'
 import { RECOVERY_HASH_BYTES, RECOVERY_SALT_BYTES } from '../core/recovery.ts'
 import { fromModhex, PRIVATE_ID_BYTES, PUBLIC_ID_MAX_CHARS } from '../core/yubikey.ts'
 import { parseSshKey } from './ssh-key.ts'
@@ -74,6 +75,9 @@ export const userSchema = table({
   services: list(v.string('write the name of a service'), 'write a list, such as ["ssh"]'),
   locked: v.optional(flag, false),
   other_address: v.optional(flag, false),
+  max_lifetime: v.optional(lifetime),
+  schedule: v.optional(schedule),
+  networks: v.optional(networks),
   totp: v.optional(
     table({
       secret: parsed(

@@ -35,6 +35,9 @@ export function readUser(
     ...(raw.ssh_keys.length > 0 && { sshKeys: raw.ssh_keys }),
     ...(raw.contact && { contact: raw.contact }),
     otherAddress: raw.other_address,
+    ...(raw.max_lifetime && { maxLifetime: raw.max_lifetime / 1000 }),
+    ...(raw.schedule && { schedule: raw.schedule }),
+    ...(raw.networks && { networks: raw.networks }),
     locked: raw.locked,
   })
 }

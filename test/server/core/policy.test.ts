@@ -13,7 +13,7 @@ import {
   readAddress,
   scopeOf,
 } from '../../../shared/src/index.ts'
-import { addr, service, toDirectory, user } from '../kit.ts'
+import { addr, NOON, service, toDirectory, user } from '../kit.ts'
 
 const HERE = addr('203.0.113.7')
 const HERE6 = addr('2001:db8::7')
@@ -45,7 +45,14 @@ interface Case {
 function verdict(one: Case): string {
   const who = user('alice', 1, one.user)
   const directory = toDirectory(one.services ?? [service('ssh'), service('wiki')], [who])
-  const decision = decide(directory, who, asked(one.asked), one.source ?? HERE, host(one.host))
+  const decision = decide(
+    directory,
+    who,
+    asked(one.asked),
+    one.source ?? HERE,
+    host(one.host),
+    NOON,
+  )
   if (decision.kind === 'denial') return `${decision.reason} ${decision.detail}`.trim()
   const { network, services, lifetime } = decision
   return `${services.map(({ name }) => name)} ${network.address}/${network.prefix} ${lifetime}s`
@@ -226,7 +233,7 @@ describe('whatever is asked', () => {
           lifetime: its.lifetime,
         })
         const machine = host({ listensOnLoopback: its.listensOnLoopback })
-        const decision = decide(directory, who, knock, source, machine)
+        const decision = decide(directory, who, knock, source, machine, NOON)
         if (decision.kind === 'denial') return
         permits++
         const { network } = decision
