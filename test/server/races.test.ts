@@ -262,6 +262,26 @@ describe('asking again', () => {
   })
 })
 
+describe('recorded packets', () => {
+  it('sent again take nothing from their device’s bucket', async () => {
+    const k = kit()
+    const recorded = k.packet({ verb: 'close' })
+    await k.send(recorded)
+    for (let i = 0; i < 100; i++) expect(await k.send(recorded)).toBe('silence')
+    expect(k.counters.read()).toMatchObject({ replay: 100, rate: 0 })
+    expect(seen(await k.send(k.packet({ factor: k.code() })))).toBe('opened none')
+  })
+
+  it('are one packet, in one tick and of a known knock too', async () => {
+    const k = kit()
+    const ask = { factor: k.code(), knockId: '00000000000000ad' }
+    await k.send(k.packet(ask))
+    const again = k.packet(ask)
+    const answers = await Promise.all([k.send(again), k.send(again), k.send(again)])
+    expect(answers.map(seen)).toEqual(['opened none', 'silence', 'silence'])
+  })
+})
+
 describe('a join', () => {
   const ask = (k: Kit) => ({ factor: k.code(), knockId: '00000000000000ae' })
 

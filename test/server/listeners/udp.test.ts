@@ -145,6 +145,28 @@ describe('the UDP listener', () => {
     expect(addresses('gone')).toEqual(['127.0.0.2'])
   })
 
+  it('is kept from no address by another that it cannot have, and says so once', async () => {
+    const port = await freePort('0.0.0.0')
+    await bound(socket('127.0.0.3'), port, '127.0.0.3')
+    let own = [addr('127.0.0.2')]
+    const { k, listener, addresses, notes } = listening(['0.0.0.0'], port, () => own)
+    await listener.start(k.gatekeeper.judge)
+    own = ['127.0.0.2', '127.0.0.3', '127.0.0.4'].map(addr)
+    await until(
+      () => addresses('bound'),
+      places => places.includes(addr('127.0.0.4')),
+      RESCAN_MS * 5,
+    )
+    own = [...own, addr('127.0.0.5')]
+    await until(
+      () => addresses('bound'),
+      places => places.includes(addr('127.0.0.5')),
+      RESCAN_MS * 5,
+    )
+    expect(notes.filter(({ note }) => note === 'rescan-failed')).toHaveLength(1)
+    expect(addresses('gone')).toEqual([])
+  })
+
   it('does not start on a port that is taken, and leaves nothing behind', async () => {
     const port = await freePort('127.0.0.2')
     await bound(socket('127.0.0.3'), port, '127.0.0.3')
