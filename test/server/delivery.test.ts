@@ -7,8 +7,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ChannelSettings, MailSettings } from '../../server/src/core/directory.ts'
 import { type Delivery, DeliveryError, makeDelivery } from '../../server/src/delivery.ts'
 import { readSecret, SecretError } from '../../server/src/secrets.ts'
+import { lacking } from './commands/cli.ts'
 import { Receiver } from './delivery/receiver.ts'
-import { type SmtpOptions, SmtpServer } from './delivery/smtp.ts'
+import { hasSmtpServer, type SmtpOptions, SmtpServer } from './delivery/smtp.ts'
 
 const NOW = 1_800_000_000_000
 const PASSWORD = 'pass-word-7f3a'
@@ -63,7 +64,7 @@ async function failure(work: Promise<void>): Promise<DeliveryError> {
   return error
 }
 
-describe('mail', () => {
+describe.skipIf(lacking(hasSmtpServer))('mail', () => {
   async function start(own: Partial<MailSettings> = {}, options: SmtpOptions = {}) {
     const server = await SmtpServer.start(options)
     undo.push(() => server.stop())

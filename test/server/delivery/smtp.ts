@@ -1,8 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { vi } from 'vitest'
+
+const PYTHON = '/usr/bin/python3'
+
+/** `python3-aiosmtpd` of Debian. */
+export const hasSmtpServer = spawnSync(PYTHON, ['-c', 'import aiosmtpd']).status === 0
 
 export interface Mail {
   readonly sender: string
@@ -29,7 +34,7 @@ export class SmtpServer {
   private constructor(options: SmtpOptions) {
     const script = fileURLToPath(new URL('smtp-server.py', import.meta.url))
     const args = [script, JSON.stringify(options)]
-    this.#child = spawn('/usr/bin/python3', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    this.#child = spawn(PYTHON, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     createInterface({ input: this.#child.stdout! }).on('line', line => {
       const { event, ...rest } = JSON.parse(line)
       if (event === 'listening') this.port = rest.port
