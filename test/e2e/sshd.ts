@@ -16,6 +16,11 @@ export class Sshd {
     this.#host = host
   }
 
+  /** The file with the key that it lets in. */
+  get identity(): string {
+    return join(this.#folder, 'user')
+  }
+
   async start(port: number): Promise<void> {
     const file = (name: string) => join(this.#folder, name)
     for (const name of ['host', 'user']) {
@@ -30,6 +35,7 @@ export class Sshd {
       'PermitRootLogin prohibit-password',
       'StrictModes no',
       'UsePAM no',
+      'Subsystem sftp internal-sftp',
     ]
     writeFileSync(file('sshd_config'), `${settings.join('\n')}\n`)
     mkdirSync('/run/sshd', { recursive: true })
@@ -45,7 +51,7 @@ export class Sshd {
     const options = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'LogLevel=ERROR']
     const child = from.spawn([
       'ssh',
-      ...['-F', 'none', '-T', '-i', join(this.#folder, 'user'), '-p', String(port)],
+      ...['-F', 'none', '-T', '-i', this.identity, '-p', String(port)],
       ...options.flatMap(option => ['-o', option]),
       ...[`root@${address}`, 'exec cat'],
     ])
