@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail, ok, type Result } from '@oneknock/shared'
-import { logGuard, logUdp } from './compose/notes.ts'
+import { isForTheTrail, logGuard, logUdp } from './compose/notes.ts'
 import type { Config } from './config.ts'
 import { type Control, type Handle, openControl } from './control.ts'
 import { type Clock, systemClock } from './core/clock.ts'
@@ -50,6 +50,8 @@ export interface Daemon {
   readonly gatekeeper: Gatekeeper
   /** What has come on record, as it does. */
   readonly trail: Trail
+  /** Of a firewall's guard that this daemon keeps up. */
+  readonly guard: TrialOfGuard | undefined
   settings(): Settings
   /** The last durable line of the ledger. */
   head(): Head
@@ -58,6 +60,13 @@ export interface Daemon {
   /** Takes up other settings whole, or keeps the present ones whole; no packet is lost meanwhile. */
   reload(settings: Settings): Promise<Result<void, StartError>>
   stop(): Promise<void>
+}
+
+export interface TrialOfGuard {
+  tryFor(ms: number): Promise<void>
+  stay(): Promise<void>
+  /** Milliseconds until a trial ends, 0 if it has; `undefined` if there is none. */
+  readonly trialLeft: number | undefined
 }
 
 /** Hints computed at once before the daemon is ready. */
@@ -201,6 +210,7 @@ async function start(
   }
   const parts = {
     ...{ state, counters, gatekeeper, trail, reload, unlock },
+    guard: hooks.find(hook => hook instanceof NftablesHook),
     settings: () => current,
     head: () => ledger.head(),
   }
@@ -266,14 +276,12 @@ function makeHooks(
   const note = (fields: object, line: string) => log.info(fields, line)
   const report = (event: GuardEvent) => {
     logGuard(log, event)
-    if (event.kind === 'guard-lost' || event.kind === 'guard-restored') {
-      void record({ event: 'note', what: event.kind })
-    }
+    if (isForTheTrail(event.kind)) void record({ event: 'note', what: event.kind })
   }
   const always = [
     new GateHook({ services, clock, log: note }),
     new ExecHook({ services, clock, log: note, helperSocket: config.helperSocket }),
-    new AuthorizedKeysHook({ services, users, clock }),
+    new AuthorizedKeysHook({ services, users, clock, log: note }),
     new RouterOsHook({
       ...{ services, clock, log: note, readSecret },
       state: config.state,

@@ -15,6 +15,7 @@ import {
   type HookConfig,
   HookError,
   type HookErrorCode,
+  type HookLog,
   type LivingHook,
 } from './hook.ts'
 
@@ -23,6 +24,7 @@ export interface AuthorizedKeysParts {
   readonly services: Iterable<Service>
   readonly users: ReadonlyMap<string, Pick<User, 'sshKeys'>>
   readonly clock: Clock
+  readonly log: HookLog
   readonly files?: Files
 }
 
@@ -91,12 +93,20 @@ export class AuthorizedKeysHook implements LivingHook, CuttingHook {
     if (permit.cutsOnClose) await this.cut(opening)
   }
 
+  /** What cannot be done is said, not tried for ever: the door is closed all the same. */
   async cut(opening: Opening): Promise<void> {
     const permit = this.#permits.get(opening.service)
     if (!permit) return
     const { account } = permit.settings
+    let uid: number
+    try {
+      uid = this.#uidToCut(opening.service, permit.settings)
+    } catch (error) {
+      const fields = { hook: this.name, service: opening.service }
+      return this.#parts.log(fields, `ssh sessions live on: ${(error as HookError).message}`)
+    }
     const others = without(await this.#entriesOf(permit.file), opening)
-    const ended = await endSessions(this.#uidToCut(opening.service, permit.settings), peer => {
+    const ended = await endSessions(uid, peer => {
       const isIn = ({ network }: Opening) => contains(network, peer)
       return isIn(opening) && !others.some(isIn)
     })

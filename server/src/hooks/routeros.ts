@@ -163,7 +163,8 @@ export class RouterOsHook implements LivingHook, CuttingHook {
     }
     const transport = this.#parts.transport?.(settings) ?? httpsTransport({ settings, password })
     const instance = () => this.#intents.instance
-    const parts = { service, api: routerApi(transport), clock, instance, turns: this.#turns }
+    const say = (line: string) => this.#say(`service ${service}: ${line}`)
+    const parts = { service, api: routerApi(transport), clock, instance, turns: this.#turns, say }
     const { url, opens } = settings
     if (opens.kind === 'list') return new ListDoor(parts, opens.list)
     return new LoginDoor({

@@ -35,6 +35,7 @@ const services = [permits('forwards', file, [{ host: 'mail.internal', port: 993 
 const hook = new AuthorizedKeysHook({
   services,
   clock: systemClock,
+  log: () => {},
   users: everybody(() => [key]),
   files,
 })

@@ -260,6 +260,21 @@ describe('authorized-keys', () => {
     expect(await hook.list()).toEqual([])
   })
 
+  it('says what it cannot cut, and closes all the same', async () => {
+    const lines: string[] = []
+    const permit = { to: [MAIL], account: 'okh-nobody', file }
+    const log = (_: object, line: string) => lines.push(line)
+    const hook = await start([service('forwards', { permit })], { log })
+    await hook.open(door())
+    await hook.close(door())
+    await hook.cut(door())
+    expect(read()).toBe('')
+    expect(lines).toEqual([
+      expect.stringContaining('ssh sessions live on: /etc/passwd has no account'),
+    ])
+    await rejected(start([service('forwards', { permit, onExpiry: 'cut' })]))
+  })
+
   it('lets nobody in without a key, and nobody who is nobody', async () => {
     const hook = await start(undefined, { users: new Map() })
     expect((await rejected(hook.open(door('anna')))).message).toContain('ssh_keys')

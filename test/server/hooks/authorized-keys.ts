@@ -42,6 +42,7 @@ export async function startHook(
 ): Promise<AuthorizedKeysHook> {
   const hook = new AuthorizedKeysHook({
     clock: new ManualClock(),
+    log: () => {},
     users: everybody(),
     ...parts,
   })

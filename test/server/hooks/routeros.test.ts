@@ -440,6 +440,21 @@ describe('routeros', () => {
     })
   })
 
+  it('says what it cannot end, and does not try for ever', async () => {
+    const hook = await start(withLogins({ onExpiry: 'cut' }), {
+      transport: () => {
+        const ask = fake.transport()
+        return request =>
+          ask(request.method === 'POST' ? { ...request, path: '/user/active/no-such' } : request)
+      },
+    })
+    await hook.open(annas())
+    fake.add('/user/active', { name: delivered[0]!.name, via: 'winbox' })
+    await hook.close(annas())
+    expect(fake.logins()).toEqual([])
+    expect(lines).toEqual([expect.stringContaining('does not end the sessions of login')])
+  })
+
   describe('another configuration', () => {
     const config = { allow: [], spaPorts: [] }
 

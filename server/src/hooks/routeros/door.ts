@@ -23,4 +23,6 @@ export interface DoorParts {
   readonly instance: () => string
   /** Repairs wait for whoever opens or closes the same, and the other way round. */
   readonly turns: Turns
+  /** What nobody can help, but somebody should know. */
+  readonly say: (line: string) => void
 }

@@ -75,10 +75,16 @@ export class LoginDoor implements RouterDoor {
     const key = openingKey(opening)
     const name = this.#find(opening)?.name ?? this.#gone.get(key)
     if (name === undefined) return
-    const { api } = this.#parts
+    const { api, say } = this.#parts
     for (const session of await api.print(SESSIONS, { name })) {
-      await api.run(`${SESSIONS}/request-logout`, { '.id': session['.id']! })
+      await api.run(`${SESSIONS}/request-logout`, { '.id': session['.id']! }).catch(error => {
+        if (!isRefusal(error)) throw error
+      })
     }
+    // A version that does not know the command never will, however often it is asked.
+    const left = await api.print(SESSIONS, { name })
+    if (left.length > 0)
+      say(`the router does not end the sessions of login ${name}; end them there`)
     this.#gone.delete(key)
   }
 
@@ -180,6 +186,9 @@ const intentOf = ({ url, random }: LoginParts, opening: Opening) => ({
   url,
   opening,
 })
+
+const isRefusal = (error: unknown): boolean =>
+  error instanceof RouterError && (error.code === 'absent' || error.code === 'refused')
 
 /** The router may write one address as a network of one. */
 function networkOf({ address = '' }: Item): string | undefined {
