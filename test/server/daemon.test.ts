@@ -298,7 +298,7 @@ describe('a daemon that cannot start', () => {
     )
     expect(await attempt(deep)).toMatchObject({
       status: 1,
-      stderr: oneLine(/shorter state folder/),
+      stderr: oneLine(/choose a shorter/),
     })
     expect(contents(state)).toEqual({})
   })

@@ -50,10 +50,6 @@ export class Openings {
     this.#isPersonal = isPersonal
   }
 
-  get size(): number {
-    return this.#needed.size
-  }
-
   list(): Opening[] {
     return [...this.#needed.values()].map(({ opening }) => opening)
   }
