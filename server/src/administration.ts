@@ -1,6 +1,6 @@
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import type { Result } from '@oneknock/shared'
-import { grantView, lockView } from './administration/views.ts'
+import { type GuardView, grantView, isoTime, lockView } from './administration/views.ts'
 import type { Daemon, Settings } from './compose.ts'
 import { type ConfigError, formatConfigError } from './config.ts'
 import type { Asker, Handle, Request } from './control.ts'
@@ -22,6 +22,8 @@ export function administration(load: LoadSettings): (daemon: Daemon) => Handle {
         return reload(daemon, load)
       case 'unlock':
         return unlock(daemon, request)
+      case 'firewall':
+        return firewall(daemon, load, request)
       case 'head':
         return daemon.head()
       case 'follow':
@@ -51,6 +53,7 @@ function statusOf(daemon: Daemon) {
     devices: users.reduce((sum, { devices }) => sum + devices.length, 0),
     grants: state.grants.size,
     closing: state.grants.listEnding().length,
+    guard: guardOf(daemon),
     locked: state.lockout.list(Date.now()).map(lockView),
     ledger: daemon.head(),
     replay_memory: state.replay.size,
@@ -79,6 +82,28 @@ async function unlock(daemon: Daemon, { user }: Request): Promise<void> {
   throw new Error(
     `${user} may try again until the next start: it could not be recorded; see the log`,
   )
+}
+
+/** The guard as the files say by now: on trial before anything new is guarded, or for good. */
+async function firewall(daemon: Daemon, load: LoadSettings, { action, ms }: Request) {
+  const { guard } = daemon
+  if (!guard) throw new Error('this daemon keeps no guard: its firewall.backend is not nftables')
+  if (action === 'try' && typeof ms === 'number') {
+    await guard.tryFor(ms)
+    await reload(daemon, load)
+  } else {
+    await reload(daemon, load)
+    await guard.stay()
+  }
+  return guardOf(daemon)
+}
+
+function guardOf({ guard }: Daemon): GuardView {
+  if (!guard) return { guard: 'none' }
+  const { trialLeft } = guard
+  if (trialLeft === undefined) return { guard: 'for good' }
+  if (trialLeft === 0) return { guard: 'let go' }
+  return { guard: 'on trial', until: isoTime(Date.now() + trialLeft) }
 }
 
 /** Where the ledger stands, and then what comes behind that, for as long as somebody reads. */

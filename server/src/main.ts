@@ -4,6 +4,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { declareAudit } from './cli/audit.ts'
 import { declareDaemon } from './cli/daemon.ts'
 import { act, examples } from './cli/declare.ts'
+import { declareFirewall } from './cli/firewall.ts'
 import { declareDevices, declareUsers } from './cli/users.ts'
 import type { CheckOptions } from './commands/check.ts'
 import { Failure } from './commands/failure.ts'
@@ -76,6 +77,7 @@ declareDaemon(program)
 declareUsers(program)
 declareDevices(program)
 declareAudit(program)
+declareFirewall(program)
 
 // `oneknockd user list | head` has all it wants once the pipe is closed.
 process.stdout.on('error', () => process.exit(1))

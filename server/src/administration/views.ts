@@ -35,6 +35,12 @@ export const lockView = ({ id, until }: { id: string; until: number }): LockView
   until: isoTime(until),
 })
 
+export interface GuardView {
+  /** `let go`: a trial ran out, and nothing is guarded. */
+  readonly guard: 'none' | 'for good' | 'on trial' | 'let go'
+  readonly until?: string
+}
+
 /** To the second, as people read it. */
 export const isoTime = (ms: number): string =>
   `${new Date(Math.floor(ms / 1000) * 1000).toISOString().slice(0, 19)}Z`

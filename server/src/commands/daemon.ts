@@ -1,5 +1,6 @@
 import {
   type GrantView,
+  type GuardView,
   grantView,
   isoTime,
   type LockView,
@@ -31,6 +32,7 @@ interface RunningStatus extends Status {
   readonly users: number
   readonly devices: number
   readonly closing: number
+  readonly guard: GuardView
   readonly rss_bytes: number
   readonly packets: Readonly<Record<string, number>>
 }
@@ -126,6 +128,7 @@ function running(status: RunningStatus): string[][] {
   return [
     ...rows(status),
     ['doors still closing', `${status.closing}`],
+    ['guard', [status.guard.guard, status.guard.until].filter(Boolean).join(' until ')],
     ['process', `${status.pid}, since ${isoTime(Date.now() - status.up_s * 1000)}`],
     ['people', people],
     ['memory', `${Math.round(status.rss_bytes / 1024 / 1024)} MiB`],

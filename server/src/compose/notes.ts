@@ -5,11 +5,19 @@ import type { Log } from '../log.ts'
 /** What the guard says of itself. */
 export function logGuard(log: Log, { kind, ...fields }: GuardEvent): void {
   const level = GUARD_LEVELS[kind]
-  log[level](fields, kind.replace('-', ' '))
+  log[level](fields, kind.replaceAll('-', ' '))
 }
+
+const FOR_THE_TRAIL = ['guard-lost', 'guard-restored', 'guard-on-trial', 'guard-let-go'] as const
+
+/** Whether an auditor wants to know. */
+export const isForTheTrail = (kind: GuardEvent['kind']): kind is (typeof FOR_THE_TRAIL)[number] =>
+  FOR_THE_TRAIL.some(one => one === kind)
 
 const GUARD_LEVELS: Readonly<{ [kind in GuardEvent['kind']]: 'info' | 'warn' | 'error' }> = {
   'guard-up': 'info',
+  'guard-on-trial': 'warn',
+  'guard-let-go': 'error',
   'guard-lost': 'error',
   'guard-restored': 'warn',
   'guard-down': 'error',

@@ -104,6 +104,13 @@ export interface UnlockedEvent {
 /** What changes no memory but belongs into the trail. */
 export interface NoteEvent {
   readonly event: 'note'
-  readonly what: 'started' | 'stopped' | 'reloaded' | 'guard-lost' | 'guard-restored'
+  readonly what:
+    | 'started'
+    | 'stopped'
+    | 'reloaded'
+    | 'guard-lost'
+    | 'guard-restored'
+    | 'guard-on-trial'
+    | 'guard-let-go'
   readonly detail?: string
 }

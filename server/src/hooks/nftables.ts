@@ -9,6 +9,7 @@ import { Held } from './nftables/held.ts'
 import { keptNft, type NftRunner } from './nftables/nft.ts'
 import type { Guard } from './nftables/ruleset.ts'
 import { GuardTable } from './nftables/table.ts'
+import type { Trial } from './nftables/trial-clock.ts'
 import { zonesOf } from './nftables/zones.ts'
 
 export interface NftablesParts extends HookConfig {
@@ -16,6 +17,8 @@ export interface NftablesParts extends HookConfig {
   readonly report: Report
   /** Children of its own, unless it is told otherwise. */
   readonly nft?: NftRunner
+  /** However the table of an earlier run says, unless it is told otherwise. */
+  readonly trial?: Trial
 }
 
 interface Running {
@@ -40,10 +43,10 @@ export class NftablesHook implements LivingHook, CuttingHook {
   }
 
   async start(): Promise<void> {
-    const { clock, report } = this.#parts
+    const { clock, report, trial = 'as found' } = this.#parts
     const nft = this.#parts.nft ?? keptNft(clock, report)
     const guard = guardOf(this.#parts)
-    const table = new GuardTable({ guard, held: this.#held, nft, clock, report })
+    const table = new GuardTable({ guard, held: this.#held, nft, clock, report, trial })
     try {
       await table.start()
     } catch (error) {
@@ -63,6 +66,21 @@ export class NftablesHook implements LivingHook, CuttingHook {
 
   async configure(config: HookConfig): Promise<void> {
     await this.#up().table.change(guardOf(config))
+  }
+
+  /** Guards what it guards for so many milliseconds, and then lets go, unless it is told to stay. */
+  tryFor(ms: number): Promise<void> {
+    return this.#up().table.onTrial(ms)
+  }
+
+  /** Stays for good, whether it was on trial or had let go. */
+  stay(): Promise<void> {
+    return this.#up().table.onTrial('for good')
+  }
+
+  /** Milliseconds until a trial ends, 0 if it has; `undefined` if there is none. */
+  get trialLeft(): number | undefined {
+    return this.#up().table.trial.left
   }
 
   async open(opening: Opening): Promise<void> {

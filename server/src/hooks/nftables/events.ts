@@ -7,6 +7,10 @@ export type GuardEvent =
       readonly openings: number
       readonly flows: number
     }
+  /** Guarded ports are open again after so many seconds, unless somebody says that all is well. */
+  | { readonly kind: 'guard-on-trial'; readonly seconds: number }
+  /** A trial ran out: nothing is guarded any more. */
+  | { readonly kind: 'guard-let-go' }
   /** Somebody took the table away or changed its rules. It is put back at once. */
   | { readonly kind: 'guard-lost'; readonly found: 'nothing' | 'other rules' }
   | { readonly kind: 'guard-restored'; readonly openings: number; readonly flows: number }

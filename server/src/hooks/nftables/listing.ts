@@ -1,6 +1,7 @@
 import { parseAddress, parseNetwork } from '@oneknock/shared'
 import type { Port, Protocol } from '../../core/directory.ts'
 import { type LiveElement, type OpenElement, parseDuration } from './elements.ts'
+import { parseTrial } from './trial.ts'
 
 /** What `nft list table` tells of ours. */
 export interface Listing {
@@ -8,6 +9,8 @@ export interface Listing {
   readonly live: readonly LiveElement[]
   /** The ports that each zone guards. */
   readonly guarded: ReadonlyMap<string, readonly Port[]>
+  /** Milliseconds until a guard on trial lets go; 0 if it has, `undefined` if it is not on trial. */
+  readonly trial: number | undefined
 }
 
 /** As nft prints sets: what moves stands between these braces, or behind the mark of a remark. */
@@ -37,7 +40,8 @@ export function parseListing(text: string): Listing {
     if (openSet) open.push(...openElements(openSet[1]!, openSet[2]!, elementsIn(body)))
     else if (liveSet) live.push(...liveElements(liveSet[1]!, elementsIn(body)))
   }
-  return { open, live, guarded: guardedPorts(text) }
+  const trial = parseTrial(text)
+  return { open, live, trial, guarded: trial === 0 ? new Map() : guardedPorts(text) }
 }
 
 interface Element {

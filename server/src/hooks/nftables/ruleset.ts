@@ -1,7 +1,9 @@
 import type { Network } from '@oneknock/shared'
+import type { Port } from '../../core/directory.ts'
 import { TABLE } from './elements.ts'
 import { knockSetsAndChains } from './knock-chains.ts'
 import { addressIn, baseChain, chain, portIn } from './text.ts'
+import { onTrialIn, TRIAL_DEFINITION, trialCommands } from './trial.ts'
 import { zoneAddress, zoneChains, zoneSets } from './zone-chains.ts'
 import { hasPort, type Zone } from './zones.ts'
 
@@ -14,39 +16,64 @@ export interface Guard {
   readonly spaPorts: readonly number[]
 }
 
-/** A file for `nft -f` that puts the guard up with nobody in: what a boot unit loads. */
-export const renderFile = (guard: Guard): string => `${replacement(guard, new Set()).join('\n')}\n`
+/**
+ * A file for `nft -f` that puts the guard up with nobody in: what a boot unit loads. It creates the
+ * table or fails: one that a daemon holds, with people in it, is not replaced.
+ */
+export const renderFile = (guard: Guard): string =>
+  `${[`create table ${TABLE}`, ...definition(guard, new Set(), false)].join('\n')}\n`
+
+/** How the table is to be filled. */
+export interface Filling {
+  /** The names of sets for prefixes that are in use. */
+  readonly declared: ReadonlySet<string>
+  readonly commands: readonly string[]
+  /** Ports are guarded for so long, in milliseconds; absent: for good. */
+  readonly trial?: number | undefined
+}
 
 /**
- * The same on one line, which is one transaction, with sets for the prefixes that are in use and
- * the elements that belong in it.
+ * The same on one line, which is one transaction, in the place of whatever is in the table: packets
+ * see the old one or the new, never none.
  */
-export const renderCommand = (
-  guard: Guard,
-  declared: ReadonlySet<string>,
-  fill: readonly string[],
-): string => [...replacement(guard, declared), ...fill].join('; ')
+export function renderCommand(guard: Guard, { declared, commands, trial }: Filling): string {
+  const guarded = trial === undefined ? [] : trialCommands(portsOf(guard.zones), trial)
+  return [
+    // `add` first, since deleting what is not there would fail.
+    `add table ${TABLE}`,
+    `delete table ${TABLE}`,
+    ...definition(guard, declared, trial !== undefined),
+    ...guarded,
+    ...commands,
+  ].join('; ')
+}
 
-/** Takes the place of whatever is in the table: packets see the old one or the new, never none. */
-const replacement = (
+const definition = (
   { zones, allow, spaPorts }: Guard,
   declared: ReadonlySet<string>,
+  onTrial: boolean,
 ): string[] => [
-  // `add` first, since deleting what is not there would fail.
-  `add table ${TABLE}`,
-  `delete table ${TABLE}`,
   `table ${TABLE} {`,
+  ...(onTrial ? [TRIAL_DEFINITION] : []),
   ...zones.flatMap(zone => zoneSets(zone, declared)),
   ...zones.flatMap(zone => zoneChains(zone, declared)),
-  ...guardChains(zones, allow),
+  ...guardChains(zones, allow, onTrial),
   ...knockSetsAndChains(spaPorts),
   '}',
 ]
 
-function guardChains(zones: readonly Zone[], allow: readonly Network[]): string[] {
-  if (zones.length === 0) return []
+function portsOf(zones: readonly Zone[]): Port[] {
   const all = zones.flatMap(({ ports }) => ports)
-  const ports = all.filter((port, i) => !hasPort(all.slice(0, i), port))
+  return all.filter((port, i) => !hasPort(all.slice(0, i), port))
+}
+
+function guardChains(
+  zones: readonly Zone[],
+  allow: readonly Network[],
+  onTrial: boolean,
+): string[] {
+  if (zones.length === 0) return []
+  const guarded = onTrial ? onTrialIn('dport') : portIn('dport', portsOf(zones))
   const judged = (verdict: (zone: Zone) => string) =>
     zones.flatMap(zone =>
       zoneAddress(zone, 'daddr').map(
@@ -61,10 +88,7 @@ function guardChains(zones: readonly Zone[], allow: readonly Network[]): string[
       ...judged(() => 'drop'),
     ]),
     // Before DNAT, so that the port is the one that was asked for, published or not.
-    ...baseChain('guard', 'prerouting', 'mangle', [
-      'iif lo accept',
-      `${portIn('dport', ports)} jump judge`,
-    ]),
+    ...baseChain('guard', 'prerouting', 'mangle', ['iif lo accept', `${guarded} jump judge`]),
     // After SNAT, so that the port is the one that will be answered to.
     ...baseChain('own', 'postrouting', 'srcnat + 10', [
       'oif lo accept',

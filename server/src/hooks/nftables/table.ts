@@ -11,6 +11,7 @@ import { Rhythm } from './rhythm.ts'
 import { type Guard, renderCommand } from './ruleset.ts'
 import { carried, newlyGuarded, seeds } from './seeds.ts'
 import { readFlows } from './sockets.ts'
+import { type Trial, TrialClock } from './trial-clock.ts'
 import { declareCommand } from './zone-chains.ts'
 import { hasPort, SINGLE, type Zone } from './zones.ts'
 
@@ -25,10 +26,12 @@ export interface TableOptions {
   readonly nft: NftRunner
   readonly clock: Clock
   readonly report: Report
+  readonly trial: Trial
 }
 
 /** The one table in the kernel: put up whole, looked after, and put back when somebody takes it. */
 export class GuardTable {
+  readonly trial: TrialClock
   readonly #options: TableOptions
   readonly #living = new Living()
   readonly #rhythms: readonly Rhythm[]
@@ -45,6 +48,7 @@ export class GuardTable {
   constructor(options: TableOptions) {
     this.#options = options
     this.#guard = options.guard
+    this.trial = new TrialClock(options.clock, options.report)
     this.#rhythms = [
       new Rhythm(options.clock, BEAT, () => this.check()),
       new Rhythm(options.clock, CENSUS, () => this.#inTurn(() => this.#takeCensus())),
@@ -57,14 +61,33 @@ export class GuardTable {
    */
   start(): Promise<void> {
     return this.#inTurn(async () => {
-      const { held, clock, nft, report } = this.#options
+      const { held, clock, nft, report, trial } = this.#options
       const before = await this.list()
       const now = clock.now()
       if (before) for (const opening of held.recognise(before.open, now)) held.put(opening)
+      this.trial.begin(trial, before?.trial)
       const flows = await this.#takeTheirPlace(before)
       report({ kind: 'guard-up', adopted: before !== undefined, openings: held.size, flows })
+      this.trial.announce()
       nft.watch(() => void this.check())
       for (const rhythm of this.#rhythms) rhythm.start()
+    })
+  }
+
+  /** Puts the guard on trial, or ends the trial: it stands for good. */
+  onTrial(trial: Trial): Promise<void> {
+    return this.#inTurn(async () => {
+      const before = await this.list()
+      const { left } = this.trial
+      this.trial.begin(trial)
+      try {
+        await this.#takeTheirPlace(before)
+      } catch (error) {
+        this.trial.set(left)
+        throw error
+      } finally {
+        this.trial.announce()
+      }
     })
   }
 
@@ -141,6 +164,7 @@ export class GuardTable {
   async stop(): Promise<void> {
     this.#stopped = true
     for (const rhythm of this.#rhythms) rhythm.stop()
+    this.trial.stop()
     await this.#turn
   }
 
@@ -169,7 +193,8 @@ export class GuardTable {
     const { held, clock } = this.#options
     const open = held.elements(clock.now())
     const declared = new Set(open.map(({ zone, network }) => openSet(zone, network)))
-    await this.write(renderCommand(this.#guard, declared, fillCommands(open, live)))
+    const filling = { declared, commands: fillCommands(open, live), trial: this.trial.left }
+    await this.write(renderCommand(this.#guard, filling))
     this.#declared = declared
   }
 

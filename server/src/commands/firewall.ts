@@ -1,0 +1,97 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { type GuardView, isoTime } from '../administration/views.ts'
+import { putUp, renderGuard, takeAway } from '../compose/guard.ts'
+import { formatDuration, parseDuration } from '../config/duration.ts'
+import { type Config, loadConfig } from '../config.ts'
+import { HookError } from '../hooks/hook.ts'
+import { removeFile, replaceFile } from '../users/store.ts'
+import { ask, askPatiently } from './ask.ts'
+import { configFailure, Failure } from './failure.ts'
+import { print, printJson, remark } from './output.ts'
+
+export interface FirewallOptions {
+  readonly config: string
+  readonly json?: boolean
+}
+
+/** Below this nobody has time to knock; above it nobody remembers that it was a trial. */
+const TRIAL_MIN = 5_000
+const TRIAL_MAX = 24 * 3600_000
+
+/** The rules that the configuration leads to, as the boot unit loads them. Needs no rights. */
+export async function show(options: FirewallOptions): Promise<number> {
+  print(renderGuard(await guardedConfig(options.config)))
+  return 0
+}
+
+/** Puts the guard up for good, or ends its trial, and saves it for the next boot. */
+export async function apply(options: FirewallOptions): Promise<number> {
+  const config = await guardedConfig(options.config)
+  const running = await askPatiently(config.state, { command: 'firewall', action: 'apply' })
+  if (running === undefined) await inWords(putUp(config, 'for good'))
+  const file = bootFile(config)
+  await replaceFile(file, async () => renderGuard(config))
+  if (options.json) printJson({ guard: 'for good', saved: file })
+  else print(`The guard stands for good, and is saved for the next boot in ${file}.\n`)
+  if (running === undefined) remark('No daemon runs, so nobody is let in before one does.')
+  return 0
+}
+
+/** Puts the guard up for a while: it lets go by itself unless `apply` is run meanwhile. */
+export async function tryOut(text: string, options: FirewallOptions): Promise<number> {
+  const ms = parseDuration(text)
+  if (ms === undefined || ms < TRIAL_MIN || ms > TRIAL_MAX) {
+    const range = `"${formatDuration(TRIAL_MIN)}" to "${formatDuration(TRIAL_MAX)}"`
+    throw new Failure(`${JSON.stringify(text)}: write for how long, from ${range}, such as 5m`)
+  }
+  const config = await guardedConfig(options.config)
+  const answer = await askPatiently(config.state, { command: 'firewall', action: 'try', ms })
+  if (answer === undefined) await inWords(putUp(config, ms))
+  const until = (answer as GuardView | undefined)?.until ?? isoTime(Date.now() + ms)
+  if (options.json) printJson({ guard: 'on trial', until })
+  else {
+    print(`The guard is on trial until ${until}. Then it lets go by itself, whatever runs or does not.
+
+${answer === undefined ? '  Start the daemon: it goes on with the trial.\n' : ''}  Knock, and see that you get in. Then: oneknockd firewall apply
+`)
+  }
+  return 0
+}
+
+/** Takes the guard away, and what was saved for the next boot. */
+export async function remove(options: FirewallOptions): Promise<number> {
+  const config = await guardedConfig(options.config)
+  if ((await ask(config.state, { command: 'status' })) !== undefined) {
+    throw new Failure('the running daemon keeps the guard up; stop it first, then remove the guard')
+  }
+  const wasThere = await inWords(takeAway())
+  const file = bootFile(config)
+  const wasSaved = existsSync(file)
+  if (wasSaved) await removeFile(file)
+  if (options.json) printJson({ removed: wasThere, forgotten: wasSaved })
+  else print(wasThere ? 'The guard is gone: its ports are open.\n' : 'There was no guard.\n')
+  return 0
+}
+
+/** What the boot unit loads; it lies beside the configuration. */
+export const bootFile = ({ file }: Config): string => join(dirname(file), 'guard.nft')
+
+/** As whoever runs the command, since the firewall is root's: root reads no file of anybody else. */
+async function guardedConfig(file: string): Promise<Config> {
+  const config = await loadConfig(file)
+  if (!config.ok) throw configFailure(config.error)
+  const { backend } = config.value.firewall
+  if (backend === 'nftables') return config.value
+  throw new Failure(
+    `there is no guard with firewall.backend = "${backend}"; write "nftables" there`,
+  )
+}
+
+async function inWords<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    throw error instanceof HookError ? new Failure(error.message) : error
+  }
+}

@@ -1,0 +1,64 @@
+import type { Config } from '../config.ts'
+import { systemClock } from '../core/clock.ts'
+import { HookError } from '../hooks/hook.ts'
+import { errorOf } from '../hooks/nftables/answer.ts'
+import { TABLE } from '../hooks/nftables/elements.ts'
+import { printTable } from '../hooks/nftables/nft.ts'
+import { runOnce } from '../hooks/nftables/one-shot.ts'
+import { findProgram, run } from '../hooks/nftables/program.ts'
+import { renderFile } from '../hooks/nftables/ruleset.ts'
+import type { Trial } from '../hooks/nftables/trial-clock.ts'
+import { zonesOf } from '../hooks/nftables/zones.ts'
+import { NftablesHook } from '../hooks/nftables.ts'
+
+/** The guard for commands that are run while no daemon keeps it up. */
+
+/** Milliseconds for one command of nft: whoever takes longer hangs. */
+const LIMIT = 10_000
+
+/** What the boot unit loads: the guard with nobody in. */
+export const renderGuard = (config: Config): string =>
+  renderFile({ ...guardOf(config), zones: zonesOf([...config.services.values()]) })
+
+/**
+ * Puts the guard up, beside whoever is connected and whoever an earlier table let in, and leaves it
+ * there. It closes what nobody has opened; only a daemon opens.
+ */
+export async function putUp(config: Config, trial: Trial): Promise<void> {
+  const services = [...config.services.values()]
+  const users = new Map()
+  const report = () => {}
+  const parts = { ...guardOf(config), services, users, clock: systemClock, report, trial }
+  const hook = new NftablesHook(parts)
+  await hook.start()
+  await hook.stop()
+}
+
+/** Takes it away with all that is in it; whether it was there. */
+export async function takeAway(): Promise<boolean> {
+  if ((await printTable(command => nft(command, ['--terse']))) === undefined) return false
+  await nft(`delete table ${TABLE}`)
+  return true
+}
+
+/** All rules of this network namespace, as nft's JSON; `undefined` where there is no nft. */
+export async function readRuleset(): Promise<string | undefined> {
+  const program = findProgram('nft')
+  if (!program) return undefined
+  const ran = await run(program, ['--json', '--terse', 'list', 'ruleset'], LIMIT)
+  if (ran.kind === 'ended' && ran.status === 0) return ran.stdout
+  throw new HookError('nftables', 'unavailable', ran.kind === 'ended' ? ran.stderr : ran.kind)
+}
+
+const guardOf = ({ firewall, listen }: Config) => ({
+  allow: firewall.allow,
+  spaPorts: [...new Set(listen.map(({ port }) => port))],
+})
+
+async function nft(command: string, flags: readonly string[] = []): Promise<string> {
+  const program = findProgram('nft')
+  if (!program) throw new HookError('nftables', 'unavailable', 'nft is not installed')
+  const answer = await runOnce(program, command, LIMIT, flags)
+  if (answer.kind === 'done') return answer.output
+  throw errorOf(answer)
+}

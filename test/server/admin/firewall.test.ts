@@ -1,0 +1,134 @@
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { buildDaemon, Daemon } from '../../e2e/daemon.ts'
+import { describeWithNamespaces, type Lab, openLab } from '../../netns/lab.ts'
+import { until } from '../kit.ts'
+
+const SSH = 22
+const TRIAL_S = 5
+
+const config = () => `
+listen = ["[::]:62201"]
+public = "10.77.0.1:62201"
+state = "state"
+
+[firewall]
+backend = "nftables"
+
+[services.ssh]
+ports = ["tcp/${SSH}"]
+`
+
+describeWithNamespaces('oneknockd firewall', () => {
+  let lab: Lab
+  let program: Awaited<ReturnType<typeof buildDaemon>>
+  let daemon: Daemon
+
+  beforeAll(async () => {
+    ;[lab, program] = await Promise.all([openLab(), buildDaemon()])
+  })
+  beforeEach(async () => {
+    await lab.server.listen('tcp', SSH)
+    daemon = new Daemon(lab.server, program.path, config)
+  })
+  afterEach(async () => {
+    await daemon.remove()
+    await Promise.all([lab.server, lab.client, lab.stranger].map(host => host.rest()))
+    await lab.server.nft('flush ruleset')
+  })
+  afterAll(async () => {
+    await lab?.close()
+    program?.remove()
+  })
+
+  const bootFile = () => join(daemon.folder, 'guard.nft')
+  const stranger = () => lab.stranger.probe('tcp', lab.server.v4, SSH)
+  const letsGo = () => until(stranger, answer => answer === 'open', TRIAL_S * 1000 + 5000)
+
+  async function command(...args: string[]): Promise<string> {
+    const { status, stdout, stderr } = await daemon.command(...args)
+    if (status !== 0) throw new Error(`${args.join(' ')}: ${stderr}`)
+    return stdout
+  }
+
+  const json = async (...args: string[]) => JSON.parse(await command(...args, '--json'))
+
+  it('try lets go by itself, with no process there; apply stands for good, and at boot', async () => {
+    const session = await lab.client.connect('tcp', lab.server.v4, SSH)
+    const tried = await json('firewall', 'try', `${TRIAL_S}s`)
+    expect(tried.guard).toBe('on trial')
+    expect(await stranger()).toBe('silent')
+    expect(await lab.stranger.probe('tcp', lab.server.v6, SSH)).toBe('silent')
+    expect(await session.speaks()).toBe(true)
+    await letsGo()
+
+    // Whoever came in meanwhile was judged by nobody, and is not hung up on.
+    const meanwhile = await lab.stranger.connect('tcp', lab.server.v4, SSH)
+    expect(existsSync(bootFile())).toBe(false)
+    expect(await command('firewall', 'apply')).toContain(`saved for the next boot in ${bootFile()}`)
+    expect(await stranger()).toBe('silent')
+    for (const living of [session, meanwhile]) expect(await living.speaks()).toBe(true)
+
+    expect(statSync(bootFile()).mode & 0o777).toBe(0o600)
+    expect(readFileSync(bootFile(), 'utf8')).toBe(await command('firewall', 'show'))
+    // A table that is there, with people in it, is not replaced.
+    expect((await lab.server.tryRun(['nft', '-f', bootFile()])).status).not.toBe(0)
+    expect(await session.speaks()).toBe(true)
+    await lab.server.nft('flush ruleset')
+    expect(await stranger()).toBe('open')
+    await lab.server.run('nft', '-f', bootFile())
+    expect(await stranger()).toBe('silent')
+
+    expect(await json('firewall', 'remove')).toEqual({ removed: true, forgotten: true })
+    expect(await stranger()).toBe('open')
+    expect(existsSync(bootFile())).toBe(false)
+    expect(await json('firewall', 'remove')).toEqual({ removed: false, forgotten: false })
+  })
+
+  it('a daemon goes on with a trial, and knows when it is over', async () => {
+    await json('firewall', 'try', `${TRIAL_S}s`)
+    await daemon.start()
+    const { guard } = await json('status')
+    expect(guard.guard).toBe('on trial')
+    await lab.server.nft('flush ruleset')
+    await until(stranger, answer => answer === 'silent')
+    expect((await json('status')).guard).toEqual(guard)
+    await letsGo()
+    await until(
+      () => json('status'),
+      status => status.guard.guard === 'let go',
+    )
+    // Nor does a restart lock anybody out who was let out.
+    await daemon.end('SIGKILL')
+    await daemon.start()
+    expect(await stranger()).toBe('open')
+    const happened = (await json('audit', 'show')).map((row: { result: string }) => row.result)
+    expect(happened).toEqual(expect.arrayContaining(['guard-on-trial', 'guard-let-go']))
+
+    await command('firewall', 'apply')
+    expect(await stranger()).toBe('silent')
+    expect((await json('status')).guard).toEqual({ guard: 'for good' })
+    const refused = await daemon.command('firewall', 'remove')
+    expect(refused).toMatchObject({ status: 1, stdout: '' })
+    expect(refused.stderr).toContain('stop it first')
+  })
+
+  it('a guard that stands can be put on trial before something new is guarded', async () => {
+    await daemon.start()
+    expect(await stranger()).toBe('silent')
+    await json('firewall', 'try', `${TRIAL_S}s`)
+    expect(await stranger()).toBe('silent')
+    await letsGo()
+  })
+
+  it.each([
+    ['soon', 'write for how long'],
+    ['1s', 'write for how long'],
+    ['2d', 'write for how long'],
+  ])('try %s is refused', async (duration, why) => {
+    const refused = await daemon.command('firewall', 'try', duration)
+    expect(refused).toMatchObject({ status: 1, stdout: '' })
+    expect(refused.stderr).toContain(why)
+  })
+})
