@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import { toHex } from '@oneknock/shared'
 import { type DestinationStream, type Logger, pino } from 'pino'
 
@@ -6,10 +7,23 @@ export type Log = Logger
 /** JSON lines for machines; one readable line each for a person at a terminal. */
 export function createLog(terminal: boolean, colour: boolean): Log {
   const options = { base: null, timestamp: pino.stdTimeFunctions.isoTime }
-  return terminal
-    ? pino(options, readable(colour))
-    : pino(options, pino.destination({ sync: true }))
+  return pino(options, terminal ? readable(colour) : JSON_LINES)
 }
+
+/**
+ * A disk without room or a reader that has gone costs lines of the log and nothing else: what must
+ * not be lost is in the ledger.
+ */
+const JSON_LINES: DestinationStream = {
+  write(line) {
+    try {
+      for (let rest = Buffer.from(line); rest.length > 0; ) {
+        rest = rest.subarray(writeSync(STDOUT, rest))
+      }
+    } catch {}
+  },
+}
+const STDOUT = 1
 
 const LEVELS: Readonly<Record<number, readonly [name: string, colour: number]>> = {
   30: ['', 0],

@@ -335,24 +335,22 @@ describe('a daemon that cannot start', () => {
   })
 })
 
-describe('a daemon whose log nobody reads any more', () => {
-  it('goes on', async () => {
+describe('a daemon whose log cannot be written', () => {
+  it.each([
+    ['since its reader has left', '| head -n 1 > /dev/null'],
+    ['since the disk is full', '> /dev/full'],
+  ])('%s goes on', async (_, to) => {
     const daemon = daemonOf()
     const knocker = await enrolled(daemon)
-    const folder = daemon.folder
-    // The reader takes the first line and leaves.
-    const command = `"${process.execPath}" "${program.path}" run --config "${folder}/oneknockd.toml" | head -n 1 > /dev/null`
+    const command = `"${process.execPath}" "${program.path}" run --config "${daemon.configFile}" ${to}`
     const shell = HERE.spawn(['sh', '-c', command], { stdio: 'ignore' })
+    const status = () => ask(daemon, 'status').catch(() => undefined) as Promise<{ pid: number }>
+    const { pid } = await until(status, one => one !== undefined, 15_000)
     try {
-      await until(
-        () => ask(daemon, 'status').catch(() => undefined),
-        status => status !== undefined,
-      )
       for (let i = 0; i < 5; i++) {
         expect(await knocker.ask({ verb: 'close' })).toMatchObject({ status: 'closed' })
       }
     } finally {
-      const { pid } = (await ask(daemon, 'status')) as { pid: number }
       process.kill(pid, 'SIGTERM')
       await new Promise(resolve => shell.once('exit', resolve))
     }
