@@ -8,7 +8,7 @@ import type { Log } from './log.ts'
 /** Steps of the clock, and grants that end, are noticed within this. */
 const TICK_MS = 1000
 /** Hints computed in one go: about a millisecond, so no packet ever waits longer for it. */
-const HINT_SLICE = 200
+const HINT_SLICE = 1000
 /** Between two goes, so that packets come first even with many devices. */
 const HINT_PAUSE_MS = 5
 /** Old packets are forgotten this often. */

@@ -149,7 +149,7 @@ export class HintTable {
 
   #enlargePresence(): void {
     const { lanes } = this.#presence
-    this.#presence = new Presence(lanes, this.#devices * 2)
+    this.#presence = new Presence(lanes, 2 ** Math.ceil(Math.log2(this.#devices)))
     for (const minute of this.#minutes.values()) {
       minute.eachHigh(high => this.#presence.add(high, minute.lane))
     }
