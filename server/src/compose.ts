@@ -1,26 +1,21 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail, ok, type Result } from '@oneknock/shared'
-import { isForTheTrail, logGuard, logUdp } from './compose/notes.ts'
+import { hookConfig, makeHooks, serves } from './compose/hooks.ts'
+import { logUdp } from './compose/notes.ts'
 import type { Config } from './config.ts'
 import { type Control, type Handle, openControl } from './control.ts'
 import { type Clock, systemClock } from './core/clock.ts'
-import { type Device, type Directory, isPersonal, type Service } from './core/directory.ts'
+import { type Device, type Directory, isPersonal } from './core/directory.ts'
 import type { Event } from './core/events.ts'
 import { Keyring } from './core/keyring.ts'
 import { type Checkpoint, State } from './core/state.ts'
 import { Counters } from './counters.ts'
-import { type Message, makeDelivery } from './delivery.ts'
 import { Doors } from './doors.ts'
 import { Gatekeeper, type Record } from './gatekeeper.ts'
 import { findGroup } from './groups.ts'
-import { AuthorizedKeysHook } from './hooks/authorized-keys.ts'
-import { ExecHook } from './hooks/exec.ts'
-import { GateHook } from './hooks/gate.ts'
-import type { Hook, HookConfig, LivingHook } from './hooks/hook.ts'
-import type { GuardEvent } from './hooks/nftables/events.ts'
+import type { LivingHook } from './hooks/hook.ts'
 import { NftablesHook } from './hooks/nftables.ts'
-import { RouterOsHook } from './hooks/routeros.ts'
 import { ownAddresses, systemHost } from './host.ts'
 import { systemFiles } from './ledger/files.ts'
 import { type Ledger, openLedger } from './ledger/ledger.ts'
@@ -28,7 +23,6 @@ import type { Head } from './ledger/lines.ts'
 import { udpListener } from './listeners/udp.ts'
 import type { Log } from './log.ts'
 import { pooledRandom } from './random.ts'
-import { readSecret } from './secrets.ts'
 import { logEvent, Trail } from './trail.ts'
 import { Upkeep } from './upkeep.ts'
 
@@ -262,73 +256,6 @@ async function openState(
   })
   if (!opened.ok) throw new StartFailure('ledger', opened.error.message)
   return opened.value
-}
-
-function makeHooks(
-  settings: () => Settings,
-  clock: Clock,
-  log: Log,
-  record: Record,
-): readonly LivingHook[] {
-  const { config, directory } = settings()
-  const { users } = directory
-  const { services, allow, spaPorts } = hookConfig(settings())
-  const note = (fields: object, line: string) => log.info(fields, line)
-  const report = (event: GuardEvent) => {
-    logGuard(log, event)
-    if (isForTheTrail(event.kind)) void record({ event: 'note', what: event.kind })
-  }
-  const always = [
-    new GateHook({ services, clock, log: note }),
-    new ExecHook({ services, clock, log: note, helperSocket: config.helperSocket }),
-    new AuthorizedKeysHook({ services, users, clock, log: note }),
-    new RouterOsHook({
-      ...{ services, clock, log: note, readSecret },
-      state: config.state,
-      deliver: (channel, user, letter) => deliver(settings(), channel, user, letter),
-    }),
-  ]
-  return config.firewall.backend === 'nftables'
-    ? [new NftablesHook({ services, allow, spaPorts, clock, report }), ...always]
-    : always
-}
-
-/** With the channels and addresses of the settings as they are when there is something to tell. */
-const deliver = (
-  { config, directory }: Settings,
-  channel: string,
-  user: string,
-  message: Message,
-): Promise<void> =>
-  makeDelivery(config.delivery, { readSecret, now: Date.now }).send(
-    channel,
-    { user, contact: directory.users.get(user)?.contact },
-    message,
-  )
-
-const hookConfig = ({ config, directory }: Settings): HookConfig => ({
-  services: [...config.services.values()],
-  allow: config.firewall.allow,
-  spaPorts: [...new Set(config.listen.map(({ port }) => port))],
-  users: directory.users,
-})
-
-function serves(hook: Hook, service: Service | undefined): boolean {
-  if (service?.testOnly) return false
-  switch (hook.name) {
-    case 'nftables':
-      return (service?.ports.length ?? 0) > 0
-    case 'gate':
-      return service?.gate !== undefined
-    case 'exec':
-      return service?.exec !== undefined
-    case 'authorized-keys':
-      return service?.permit !== undefined
-    case 'routeros':
-      return service?.routeros !== undefined
-    default:
-      return false
-  }
 }
 
 const devicesOf = ({ users }: Directory): Device[] =>

@@ -1,0 +1,84 @@
+import type { Settings } from '../compose.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Service } from '../core/directory.ts'
+import { type Message, makeDelivery } from '../delivery.ts'
+import type { Record } from '../gatekeeper.ts'
+import { AuthorizedKeysHook } from '../hooks/authorized-keys.ts'
+import { ExecHook } from '../hooks/exec.ts'
+import { GateHook } from '../hooks/gate.ts'
+import type { Hook, HookConfig, LivingHook } from '../hooks/hook.ts'
+import type { GuardEvent } from '../hooks/nftables/events.ts'
+import { NftablesHook } from '../hooks/nftables.ts'
+import { RouterOsHook } from '../hooks/routeros.ts'
+import type { Log } from '../log.ts'
+import { readSecret } from '../secrets.ts'
+import { isForTheTrail, logGuard } from './notes.ts'
+
+/** Every kind of hook that these settings can use; which services each serves, `serves` tells. */
+export function makeHooks(
+  settings: () => Settings,
+  clock: Clock,
+  log: Log,
+  record: Record,
+): readonly LivingHook[] {
+  const { config, directory } = settings()
+  const { users } = directory
+  const { services, allow, spaPorts } = hookConfig(settings())
+  const note = (fields: object, line: string) => log.info(fields, line)
+  const report = (event: GuardEvent) => {
+    logGuard(log, event)
+    if (isForTheTrail(event.kind)) void record({ event: 'note', what: event.kind })
+  }
+  const always = [
+    new GateHook({ services, clock, log: note }),
+    new ExecHook({ services, clock, log: note, helperSocket: config.helperSocket }),
+    new AuthorizedKeysHook({ services, users, clock, log: note }),
+    new RouterOsHook({
+      ...{ services, clock, log: note, readSecret },
+      state: config.state,
+      deliver: (channel, user, letter) => deliver(settings(), channel, user, letter),
+    }),
+  ]
+  return config.firewall.backend === 'nftables'
+    ? [new NftablesHook({ services, allow, spaPorts, clock, report }), ...always]
+    : always
+}
+
+/** With the channels and addresses of the settings as they are when there is something to tell. */
+const deliver = (
+  { config, directory }: Settings,
+  channel: string,
+  user: string,
+  message: Message,
+): Promise<void> =>
+  makeDelivery(config.delivery, { readSecret, now: Date.now }).send(
+    channel,
+    { user, contact: directory.users.get(user)?.contact },
+    message,
+  )
+
+export const hookConfig = ({ config, directory }: Settings): HookConfig => ({
+  services: [...config.services.values()],
+  allow: config.firewall.allow,
+  spaPorts: [...new Set(config.listen.map(({ port }) => port))],
+  users: directory.users,
+})
+
+/** Whether this hook has something to do for that service. */
+export function serves(hook: Hook, service: Service | undefined): boolean {
+  if (service?.testOnly) return false
+  switch (hook.name) {
+    case 'nftables':
+      return (service?.ports.length ?? 0) > 0
+    case 'gate':
+      return service?.gate !== undefined
+    case 'exec':
+      return service?.exec !== undefined
+    case 'authorized-keys':
+      return service?.permit !== undefined
+    case 'routeros':
+      return service?.routeros !== undefined
+    default:
+      return false
+  }
+}
