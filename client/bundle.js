@@ -36,13 +36,14 @@ const apart = {
     onResolve({ filter: /\/stored-secret\.ts$/ }, external('./stored-secret.js'))
   },
 }
-/** Ink draws nothing where CI is set, and offers itself to a debugger where DEV is: not on a terminal. */
+/** Ink draws nothing where CI is set, and waits for a debugger where DEV is: not on a person's terminal. */
 const withoutModes = {
   name: 'Ink without CI and DEV',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^is-in-ci$/ }, ({ path }) => ({ path, namespace: 'off' }))
-    onResolve({ filter: /^\.\/devtools\.js$/ }, ({ path }) => ({ path, namespace: 'off' }))
-    onLoad({ filter: /./, namespace: 'off' }, () => ({ contents: 'export default false' }))
+  setup({ onLoad }) {
+    const replace = (filter, contents) => onLoad({ filter }, () => ({ contents }))
+    replace(/\/is-in-ci\/index\.js$/, 'export default false')
+    replace(/\/ink\/build\/utils\.js$/, 'export const isDev = () => false')
+    replace(/\/ink\/build\/devtools\.js$/, '')
   },
 }
 
@@ -66,7 +67,6 @@ const bundles = await Promise.all([
     alias: { 'string-width': join(here, 'src', 'tui', 'columns.ts') },
     define: {
       'process.env.NODE_ENV': '"production"',
-      'process.env.DEV': '"false"',
       // The layout engine would fetch its own bytes from a data: URL, for which Node loads all of HTTP.
       fetch: 'undefined',
     },

@@ -4,6 +4,8 @@ import type { Happening } from './session.ts'
 /** What a terminal in bracketed paste mode puts around a paste, without its escape. */
 const PASTE_BEGINS = '[200~'
 const PASTE_ENDS = '[201~'
+/** What is left of other keys' sequences. */
+const SEQUENCE = /^[[O][0-9;?<=>]*[~A-Za-z]$/
 const CONTROLS = /[\x00-\x1f\x7f-\x9f]/g
 
 /** As some terminals send them in one piece with letters: people type fast, and others paste. */
@@ -52,7 +54,7 @@ function keysOf(input: string, key: Key): readonly string[] {
   if (key.pageUp) return ['pageup']
   if (key.pageDown) return ['pagedown']
   // Alt with a letter, and keys that nothing is bound to.
-  if (key.meta || input.startsWith('[')) return []
+  if (key.meta || SEQUENCE.test(input)) return []
   if (key.ctrl) return input.length === 1 ? [`^${input}`] : []
   return [...input].flatMap(char => CONTROL_KEYS[char] ?? (char < ' ' ? [] : char))
 }

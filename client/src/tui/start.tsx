@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { type Instance, render } from 'ink'
 import { systemClock } from '../clock.ts'
 import { EXIT, type Exit } from '../exit.ts'
@@ -18,6 +19,16 @@ const KEY_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT']
 /** A session on this process's terminal, until the person ends it. Rejects if it fails. */
 export const startTui = (): Promise<Exit> =>
   new Promise((end, crash) => new Tui(() => end(EXIT.opened), crash).start())
+
+/**
+ * Else Node would take keys from whoever reads next. The key that led here is still being handled, and
+ * reading goes on behind it; and a pause takes effect a turn later.
+ */
+async function stopReading(): Promise<void> {
+  await setImmediate()
+  process.stdin.pause()
+  await setImmediate()
+}
 
 class Tui {
   readonly #end: () => void
@@ -72,6 +83,7 @@ class Tui {
   async #lend<T>(use: () => Promise<T>): Promise<T> {
     this.#isLent = true
     this.#stopDrawing()
+    await stopReading()
     this.#fullscreen.clear()
     try {
       return await use()
@@ -96,8 +108,6 @@ class Tui {
   #stopDrawing(): void {
     this.#ink?.unmount()
     this.#ink = undefined
-    // Else it would go on reading, and take keys from whoever reads next.
-    process.stdin.pause()
   }
 
   #leave(then: () => void): void {

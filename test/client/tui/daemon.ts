@@ -1,0 +1,136 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseTotpSecret, TOTP_STEP_MS, totpCode, totpStep } from '@oneknock/shared'
+
+const DAEMON = fileURLToPath(new URL('../../../server/dist/main.js', import.meta.url))
+if (!existsSync(DAEMON)) throw new Error('the server is not built: npm run build')
+
+const GREETING = 'hello from behind the door\n'
+
+export interface Person {
+  readonly invitation: string
+  readonly secret: string
+}
+
+/** The code of now, or of so many steps from now; the server takes one step to either side. */
+export const codeOf = ({ secret }: Person, steps = 0): string =>
+  totpCode(parseTotpSecret(secret)!, totpStep(Date.now() + steps * TOTP_STEP_MS))
+
+/** The built daemon with its gate, on loopback: `web` for half an hour, `brief` for seconds. */
+export class Daemon {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'oneknock-tui-'))
+  readonly #config = join(this.#folder, 'oneknockd.toml')
+  readonly #service: Server
+  readonly #ports: readonly [daemon: number, web: number, brief: number]
+  #process: ChildProcess | undefined
+
+  static async start(briefly = 3): Promise<Daemon> {
+    const service = createServer(socket => socket.end(GREETING))
+    await once(service.listen(0, '127.0.0.1'), 'listening')
+    const daemon = new Daemon(service, await freePorts(3), briefly)
+    await daemon.#start()
+    return daemon
+  }
+
+  private constructor(service: Server, ports: readonly number[], briefly: number) {
+    this.#service = service
+    this.#ports = ports as [number, number, number]
+    const behind = (service.address() as { port: number }).port
+    const [daemon, web, brief] = this.#ports
+    for (const name of ['users', 'state']) mkdirSync(join(this.#folder, name), { mode: 0o700 })
+    writeFileSync(
+      this.#config,
+      `
+listen = ["127.0.0.1:${daemon}"]
+public = "127.0.0.1:${daemon}"
+name = "home"
+state = "state"
+
+[firewall]
+backend = "gate"
+
+[services.web]
+lifetime = "30m"
+gate = { listen = "127.0.0.1:${web}", forward = "127.0.0.1:${behind}" }
+
+[services.brief]
+lifetime = "${briefly}s"
+gate = { listen = "127.0.0.1:${brief}", forward = "127.0.0.1:${behind}" }
+`,
+      { mode: 0o600 },
+    )
+  }
+
+  async enrol(name: string): Promise<Person> {
+    const args = ['user', 'add', name, '--services', 'web,brief', '--json']
+    const { invitation, otpauth } = JSON.parse(await this.#command(args))
+    return { invitation, secret: new URL(otpauth).searchParams.get('secret')! }
+  }
+
+  /** Whether a connection gets through to the service now. */
+  async isOpen(service: 'web' | 'brief' = 'web'): Promise<boolean> {
+    const socket = connect(this.#ports[service === 'web' ? 1 : 2], '127.0.0.1')
+    let text = ''
+    socket.on('data', chunk => {
+      text += chunk
+    })
+    // The gate resets strangers.
+    socket.on('error', () => {})
+    await new Promise(resolve => socket.on('close', resolve))
+    return text === GREETING
+  }
+
+  async end(): Promise<void> {
+    const child = this.#process
+    if (child && child.exitCode === null) {
+      child.kill()
+      await once(child, 'exit')
+    }
+    this.#service.close()
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  async #start(): Promise<void> {
+    const child = spawn(process.execPath, [DAEMON, 'run', '--config', this.#config])
+    this.#process = child
+    let output = ''
+    await new Promise<void>((resolve, reject) => {
+      const collect = (chunk: Buffer) => {
+        output += chunk
+        if (output.includes('"msg":"ready"')) resolve()
+      }
+      child.stdout.on('data', collect)
+      child.stderr.on('data', collect)
+      child.on('exit', () => reject(new Error(`the daemon ended: ${output}`)))
+    })
+  }
+
+  #command(args: readonly string[]): Promise<string> {
+    const child = spawn(process.execPath, [DAEMON, ...args, '--config', this.#config])
+    let stdout = ''
+    let stderr = ''
+    child.stdout.on('data', chunk => {
+      stdout += chunk
+    })
+    child.stderr.on('data', chunk => {
+      stderr += chunk
+    })
+    return new Promise((resolve, reject) => {
+      child.on('close', status => (status === 0 ? resolve(stdout) : reject(new Error(stderr))))
+    })
+  }
+}
+
+/** All held at once, so that they differ. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer())
+  await Promise.all(servers.map(server => once(server.listen(0, '127.0.0.1'), 'listening')))
+  const ports = servers.map(server => (server.address() as { port: number }).port)
+  await Promise.all(servers.map(server => once(server.close(), 'close')))
+  return ports
+}
