@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { AddFlags } from './commands/add.ts'
+import type { DoctorFlags } from './commands/doctor.ts'
 import type { ExecFlags } from './commands/exec.ts'
 import type { KnockFlags } from './commands/knock.ts'
 import type { KnockerFlags } from './commands/knocker.ts'
@@ -7,6 +8,7 @@ import type { ListFlags } from './commands/list.ts'
 import {
   ADD_HELP,
   CLOSE_HELP,
+  DOCTOR_HELP,
   EXEC_HELP,
   KNOCK_HELP,
   LOCK_HELP,
@@ -153,6 +155,20 @@ export function defineCommands({ version, complain, command = [], end }: Definit
     .addHelpText('after', EXEC_HELP)
     .action(async (target: string, services: string[], flags: ExecFlags) =>
       end(await (await import('./commands/exec.ts')).execCommand(target, services, command, flags)),
+    )
+  program
+    .command('doctor')
+    .summary('find what is wrong')
+    .description('Find what keeps a target from opening, and say what to do about it.')
+    .argument('<target>')
+    .option('--knock', 'knock too: shows whether the door opens; takes a code')
+    .option('--port <host:port>', 'with --knock: see whether a service answers there')
+    .option('--otp <code>', 'the one-time code')
+    .option('--otp-command <command>', 'a command line that prints the code')
+    .option('--json', 'a JSON object')
+    .addHelpText('after', DOCTOR_HELP)
+    .action(async (target: string, flags: DoctorFlags) =>
+      end(await (await import('./commands/doctor.ts')).doctorCommand(target, flags, version)),
     )
   return program
 }

@@ -103,3 +103,19 @@ for all of them when the first has ended.
 
 Exit status: the command's own, 128 and the signal's number if one ended it;
 126 if it cannot be run, 127 if it is not there; 125 if the door did not open.`
+
+export const DOCTOR_HELP = `
+Examples:
+  oneknock doctor home                    all that shows without a code
+  oneknock doctor home --knock --port home.example.com:22
+                                          and whether ssh answers behind it
+
+It looks at the versions, the profile, the name, the way there in each family,
+the reply, both clocks, the device and the address that the server sees; with
+--knock at the door and what stands behind it. It asks the server by closing a
+service that nobody has: that takes no code and closes nothing.
+
+Exit status: 0 nothing is wrong, or only worth a warning; else that of the
+first thing that fails: 2 profile or key, 3 no reply or no way, 4 refused.
+--json prints an object with "target" and "findings": a list of "check",
+"status" (ok, warn, fail), "what" and, if it is not ok, "next".`

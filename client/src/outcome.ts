@@ -34,6 +34,8 @@ export interface Opened extends Answered {
 
 export interface Closed extends Answered {
   readonly status: 'closed'
+  /** Whom it was open for; where the packet came from, if nothing was. */
+  readonly address?: Address
 }
 
 /** Somebody must say yes on another channel, and has not yet. */

@@ -126,12 +126,21 @@ export function jsonReport(result: KnockResult, { name }: Knocked): Record<strin
 }
 
 /** `undefined` if the clocks agree well enough, or nothing is known of the server's. */
-export function clockWarning(result: KnockResult): string | undefined {
+export function explainClock(result: KnockResult): Explanation | undefined {
   const offset = 'clockOffsetMs' in result ? result.clockOffsetMs : 0
   if (Math.abs(offset) <= CLOCK_WARN_MS) return undefined
   const seconds = Math.round(Math.abs(offset) / 1000)
   const side = offset > 0 ? 'behind' : 'ahead of'
-  return `this machine's clock is ${seconds} s ${side} the server's; much more, and it meets silence: timedatectl`
+  return {
+    what: `this machine's clock is ${seconds} s ${side} the server's`,
+    next: 'much more, and it meets silence: timedatectl',
+  }
+}
+
+/** The same in one line. */
+export function clockWarning(result: KnockResult): string | undefined {
+  const trouble = explainClock(result)
+  return trouble && `${trouble.what}; ${trouble.next}`
 }
 
 function openLine({ admitted, lifetime, until, detail }: Opened): string {

@@ -4,8 +4,8 @@ import { fail, ok, type Result } from '@oneknock/shared'
 
 export type NoAnswer = 'no-terminal' | 'interrupted'
 
-/** `stars`: something moves as one types, and nothing is shown of it. */
-export type Echo = 'nothing' | 'stars'
+/** `stars`: something moves as one types, and nothing is shown of it. `plain`: no secret. */
+export type Echo = 'nothing' | 'stars' | 'plain'
 
 /** Longer than any code or invitation: a bound on what a stuck key can do. */
 const ANSWER_MAX = 4096
@@ -40,7 +40,10 @@ export async function askTerminal(question: string, echo: Echo): Promise<Result<
   try {
     input.setRawMode(true)
     show(question)
-    return await Promise.race([readLine(input, echo === 'stars' ? show : () => {}), hungUp])
+    return await Promise.race([
+      readLine(input, echo === 'nothing' ? () => {} : show, echo === 'plain'),
+      hungUp,
+    ])
   } finally {
     process.off('SIGHUP', hangUp)
     input.setRawMode(false)
@@ -70,6 +73,7 @@ function openTerminal(): { readonly input: number; readonly output: number } | u
 function readLine(
   input: ReadStream,
   show: (text: string) => void,
+  isPlain: boolean,
 ): Promise<Result<string, NoAnswer>> {
   let line = ''
   const erase = (from: number) => {
@@ -94,7 +98,7 @@ function readLine(
       }
       if (key < ' ' || line.length >= ANSWER_MAX) return
       line += key
-      show(STAR.repeat(key.length))
+      show(isPlain ? key : STAR.repeat(key.length))
     }
     input.setEncoding('utf8')
     input.on('data', (text: string) => {

@@ -39,6 +39,7 @@ export function verdictOf(endings: readonly Ending[], clockOffsetMs: number): Kn
     case 'refused':
       return { status: 'refused', reason: reply.reason, source: reply.address, ...answered }
     case 'closed':
+      return { status: reply.status, address: reply.address, ...answered }
     case 'pending':
       return { status: reply.status, ...answered }
   }
