@@ -135,6 +135,7 @@ describe('the table is looked after', () => {
 
   it('is not looked after any more when the daemon stops', async () => {
     await hook.stop()
+    expect(vi.getTimerCount()).toBe(0)
     nft.text = undefined
     await pass(CENSUS, () => true)
     expect(nft.text).toBeUndefined()
