@@ -1,6 +1,7 @@
 import type { Grant } from './core/grants.ts'
 import { type IsPersonal, type Opening, Openings, openingKey } from './core/openings.ts'
 import { type CuttingHook, type Hook, HookError } from './hooks/hook.ts'
+import { type Lane, Lanes } from './lanes.ts'
 
 /**
  * The longest that a hook may take before it counts as failed. Hooks have shorter limits of their own
@@ -33,14 +34,6 @@ export interface Closing {
   readonly closed: Promise<boolean>
 }
 
-/** One opening's turns, one after the other; different openings never wait for each other. */
-interface Lane {
-  tail: Promise<unknown>
-  waiting: number
-  /** Ends the pause before the next try to close. */
-  wake: () => void
-}
-
 /**
  * Turns grants into what hooks hold open. Opening reports its fault and leaves the rollback to the
  * caller; closing is tried until it succeeds, since a door left open is the one thing not to give up on.
@@ -49,7 +42,10 @@ export class Doors {
   readonly #openings: Openings
   /** Until when the hooks have said that they hold an opening; absent: nobody knows. */
   readonly #held = new Map<string, number>()
-  readonly #lanes = new Map<string, Lane>()
+  /** Who may hold it: while it is open, a reload can give its service to other hooks. */
+  readonly #holders = new Map<string, Set<Hook>>()
+  /** One opening's turns; different openings never wait for each other. */
+  readonly #lanes = new Lanes()
   readonly #options: DoorsOptions
   #stopped = false
 
@@ -95,26 +91,41 @@ export class Doors {
     }
   }
 
-  /** After a start: closes what the hooks hold open and no grant explains. */
+  /**
+   * After a start or a reload: closes what a hook holds open and no grant explains, and notices what
+   * a hook has let go of: `need` has it opened again.
+   */
   async settle(hooks: readonly Hook[]): Promise<void> {
-    const held = await Promise.all(hooks.map(hook => hook.list()))
-    const strays = held.flat().filter(opening => !this.#openings.get(openingKey(opening)))
-    await Promise.all(strays.map(opening => this.#shut(opening).tried))
+    const lists = await Promise.all(hooks.map(hook => hook.list()))
+    const keys = new Map(hooks.map((hook, i) => [hook, new Set(lists[i]!.map(openingKey))]))
+    for (const opening of this.#openings.list()) {
+      const key = openingKey(opening)
+      const lacking = this.#hooksOf(opening).some(hook => keys.get(hook)?.has(key) === false)
+      if (lacking) this.#held.delete(key)
+    }
+    const strays = hooks.flatMap((hook, i) =>
+      lists[i]!.filter(opening => !this.#isNeededOf(hook, opening)).map(opening => ({
+        hook,
+        opening,
+      })),
+    )
+    await Promise.all(strays.map(({ hook, opening }) => this.#shut(opening, false, [hook]).tried))
   }
 
   /** Gives up retries; what is open stays with its kernel timeouts, and the ledger knows the rest. */
   stop(): void {
     this.#stopped = true
-    for (const lane of this.#lanes.values()) lane.wake()
+    this.#lanes.hurry()
   }
 
   /** Sees to it that the hooks hold what is needed when its turn comes. */
   #ensure(key: string): Promise<Fault | undefined> {
-    return this.#inTurn(key, async () => {
+    return this.#lanes.inTurn(key, async () => {
       const needed = this.#openings.get(key)
       if (!needed || this.#held.get(key) === needed.until) return undefined
       this.#held.delete(key)
-      for (const hook of this.#options.hooksOf(needed.service)) {
+      for (const hook of this.#hooksOf(needed)) {
+        this.#mayHold(key, hook)
         const fault = await this.#ask(hook, 'open', needed)
         if (fault) return fault
       }
@@ -123,47 +134,64 @@ export class Doors {
     })
   }
 
-  #shut(opening: Opening, cut = false): Closing {
+  #shut(opening: Opening, cut = false, hooks = this.#hooksOf(opening)): Closing {
+    for (const hook of hooks) this.#mayHold(openingKey(opening), hook)
     let tell = (_: Fault | undefined) => {}
     const tried = new Promise<Fault | undefined>(resolve => {
       tell = resolve
     })
-    const closed = this.#inTurn(openingKey(opening), lane => this.#close(opening, cut, lane, tell))
+    const closed = this.#lanes.inTurn(openingKey(opening), lane =>
+      this.#close(opening, cut, lane, tell),
+    )
     return { tried, closed }
   }
 
-  /** Ends when every hook has closed, or when the opening is needed again; false at a stop. */
+  /** Ends when every hook has closed, or when the opening is needed of it again; false at a stop. */
   async #close(
     opening: Opening,
     cut: boolean,
     lane: Lane,
     tell: (fault: Fault | undefined) => void,
   ): Promise<boolean> {
-    const key = openingKey(opening)
-    let hooks = this.#options.hooksOf(opening.service)
     for (let pause = RETRY_MS; ; pause = Math.min(pause * 2, RETRY_MAX_MS)) {
-      if (!this.#openings.get(key)) {
-        this.#held.delete(key)
-        const faults = await Promise.all(hooks.map(hook => this.#askToClose(hook, opening, cut)))
-        hooks = hooks.filter((_, i) => faults[i])
-        tell(first(faults))
-      }
-      tell(undefined)
-      if (hooks.length === 0 || this.#openings.get(key)) return true
+      const leaving = this.#leaving(opening)
+      const faults = await Promise.all(leaving.map(hook => this.#askToClose(hook, opening, cut)))
+      tell(first(faults))
+      if (this.#leaving(opening).length === 0) return true
       if (this.#stopped) return false
-      await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, pause)
-        lane.wake = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
+      await lane.pause(pause)
     }
   }
 
   async #askToClose(hook: Hook, opening: Opening, cut: boolean): Promise<Fault | undefined> {
-    const fault = await this.#ask(hook, 'close', opening)
-    return !fault && cut && canCut(hook) ? this.#ask(hook, 'cut', opening) : fault
+    const key = openingKey(opening)
+    this.#held.delete(key)
+    const closing = await this.#ask(hook, 'close', opening)
+    const fault = !closing && cut && canCut(hook) ? await this.#ask(hook, 'cut', opening) : closing
+    const holders = this.#holders.get(key)
+    if (!fault) holders?.delete(hook)
+    if (holders?.size === 0) this.#holders.delete(key)
+    return fault
+  }
+
+  #hooksOf({ service }: Opening): readonly Hook[] {
+    return this.#options.hooksOf(service)
+  }
+
+  #isNeededOf(hook: Hook, opening: Opening): boolean {
+    return (
+      this.#openings.get(openingKey(opening)) !== undefined && this.#hooksOf(opening).includes(hook)
+    )
+  }
+
+  #mayHold(key: string, hook: Hook): void {
+    this.#holders.set(key, (this.#holders.get(key) ?? new Set()).add(hook))
+  }
+
+  /** Who may hold the opening and should not. */
+  #leaving(opening: Opening): Hook[] {
+    const holders = [...(this.#holders.get(openingKey(opening)) ?? [])]
+    return holders.filter(hook => !this.#isNeededOf(hook, opening))
   }
 
   async #ask<A extends Fault['action']>(
@@ -176,7 +204,7 @@ export class Doors {
     try {
       const late = await outlasts(work, limitMs)
       if (!late) return undefined
-      void work.catch(() => {}).then(() => this.#comesLate(action, opening))
+      void work.catch(() => {}).then(() => this.#comesLate(hook, action, opening))
       throw new HookError(hook.name, 'timeout', `did not answer within ${limitMs / 1000} s`)
     } catch (error) {
       const { code, message } =
@@ -190,27 +218,14 @@ export class Doors {
   }
 
   /** A hook that was given up on has come to its end: what it did is undone if it is wrong by now. */
-  #comesLate(action: Fault['action'], opening: Opening): void {
-    const key = openingKey(opening)
-    const needed = this.#openings.get(key) !== undefined
-    if (action === 'open' && !needed) this.#shut(opening)
+  #comesLate(hook: Hook, action: Fault['action'], opening: Opening): void {
+    const needed = this.#isNeededOf(hook, opening)
+    if (action === 'open' && !needed) this.#shut(opening, false, [hook])
     if (action === 'close' && needed) {
+      const key = openingKey(opening)
       this.#held.delete(key)
       void this.#ensure(key)
     }
-  }
-
-  async #inTurn<T>(key: string, work: (lane: Lane) => Promise<T>): Promise<T> {
-    const lane = this.#lanes.get(key) ?? { tail: Promise.resolve(), waiting: 0, wake: () => {} }
-    this.#lanes.set(key, lane)
-    lane.waiting++
-    lane.wake()
-    const turn = lane.tail.then(() => work(lane))
-    lane.tail = turn
-    const done = await turn
-    lane.waiting--
-    if (lane.waiting === 0) this.#lanes.delete(key)
-    return done
   }
 }
 
