@@ -90,6 +90,12 @@ export class Forwarder {
     }
   }
 
+  /** Takes no more connections until it listens again; those that are there go on. */
+  pause(): void {
+    this.#server.close()
+    this.#server.removeAllListeners('error')
+  }
+
   async close(): Promise<void> {
     const closed = new Promise(resolve => this.#server.close(resolve))
     this.drop(() => true)

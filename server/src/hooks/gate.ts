@@ -50,17 +50,18 @@ export class GateHook implements LivingHook, CuttingHook {
   async configure({ services }: HookConfig): Promise<void> {
     const before = this.#doors
     const after = this.#makeDoors(services, before)
-    const gone = [...before].filter(([name, door]) => after.get(name) !== door)
-    const fresh = [...after].filter(([name, door]) => before.get(name) !== door)
-    // A gate may take over a port from one that goes, so the old ones let go of theirs first.
-    await Promise.all(gone.map(([, { forwarder }]) => forwarder.close()))
+    const gone = without(before, after)
+    const fresh = without(after, before)
+    // A gate may take over a port from one that goes, which lets go of nothing else before all is well.
+    for (const [, { forwarder }] of gone) forwarder.pause()
     try {
       await this.#listen(fresh)
     } catch (error) {
-      await this.#listen(gone)
+      for (const door of gone) await this.#listenAgain(door)
       throw error
     }
     this.#doors = after
+    await Promise.all(gone.map(([, { forwarder }]) => forwarder.close()))
   }
 
   /** Ends every connection: they run through this process. */
@@ -123,29 +124,35 @@ export class GateHook implements LivingHook, CuttingHook {
     }
   }
 
+  /** If it cannot, the next configuration makes it anew. */
+  async #listenAgain(door: readonly [string, Door]): Promise<void> {
+    await this.#listen([door]).catch(({ message }) =>
+      this.#parts.log({ hook: this.name, service: door[0] }, message),
+    )
+  }
+
   #makeDoors(services: Iterable<Service>, before?: ReadonlyMap<string, Door>): Map<string, Door> {
     const doors = new Map<string, Door>()
     for (const service of services) {
-      if (!service.gate) continue
-      const kept = before?.get(service.name)
-      doors.set(
-        service.name,
-        kept && sameGate(kept, service) ? kept : this.#makeDoor(service, service.gate),
-      )
+      const { name, gate } = service
+      if (!gate) continue
+      const kept = before?.get(name)
+      const door = kept && isStill(kept, gate) ? kept : this.#makeDoor(name, gate)
+      doors.set(name, { ...door, cutsOnClose: service.onExpiry === 'cut' })
     }
     return doors
   }
 
-  #makeDoor(service: Service, settings: GateSettings): Door {
+  #makeDoor(service: string, settings: GateSettings): Omit<Door, 'cutsOnClose'> {
     const { clock, limits = GATE_LIMITS } = this.#parts
     const admissions = new Admissions(clock)
     const forwarder = new Forwarder({
       settings,
       limits,
       admits: source => admissions.admits(source),
-      onTrouble: this.#troubleLog(service.name),
+      onTrouble: this.#troubleLog(service),
     })
-    return { settings, admissions, forwarder, cutsOnClose: service.onExpiry === 'cut' }
+    return { settings, admissions, forwarder }
   }
 
   #troubleLog(service: string): (line: string) => void {
@@ -167,8 +174,12 @@ interface Door {
   readonly cutsOnClose: boolean
 }
 
-const sameGate = ({ settings, cutsOnClose }: Door, { gate, onExpiry }: Service): boolean =>
-  isDeepStrictEqual(settings, gate) && cutsOnClose === (onExpiry === 'cut')
+const isStill = ({ settings, forwarder }: Door, gate: GateSettings): boolean =>
+  isDeepStrictEqual(settings, gate) && forwarder.endpoint() !== undefined
+
+/** The doors of `these` whose forwarder is not one of `others`. */
+const without = (these: ReadonlyMap<string, Door>, others: ReadonlyMap<string, Door>) =>
+  [...these].filter(([name, { forwarder }]) => others.get(name)?.forwarder !== forwarder)
 
 function cannotListen(service: string, { host, port }: Endpoint, error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException
