@@ -54,7 +54,10 @@ export class ExecHook implements LivingHook {
     this.#running = { prefix, slots: new Slots(COMMANDS_AT_ONCE, WAIT_LIMIT) }
   }
 
-  /** The commands of services that are gone stay known: what they opened has still to be closed. */
+  /**
+   * What was opened is closed by the commands of then. Those of services that are gone stay known:
+   * what they opened in an earlier run has still to be closed.
+   */
   async configure({ services }: HookConfig): Promise<void> {
     this.#settings = new Map([...this.#settings, ...settingsOf(services)])
   }
@@ -69,7 +72,7 @@ export class ExecHook implements LivingHook {
   open(opening: Opening): Promise<void> {
     return this.#inTurn(opening, async settings => {
       const key = openingKey(opening)
-      if (this.#held.get(key)?.opened) this.#held.set(key, { opening, opened: true })
+      if (this.#held.get(key)?.opened) this.#held.set(key, { opening, opened: true, settings })
       else await this.#run('open', settings, opening)
     })
   }
@@ -83,17 +86,20 @@ export class ExecHook implements LivingHook {
     return [...this.#held.values()].map(({ opening }) => opening)
   }
 
+  #settingsOf(opening: Opening): ExecSettings {
+    const { service } = opening
+    const settings = this.#held.get(openingKey(opening))?.settings ?? this.#settings.get(service)
+    if (settings) return settings
+    const line = `service ${service} has no commands: add services.${service}.exec, or name another backend`
+    throw this.#error('unknown-service', line)
+  }
+
   /** A caller that gave up on a slow `open` may ask for `close`: that must not overtake it. */
   async #inTurn(opening: Opening, work: (settings: ExecSettings) => Promise<void>): Promise<void> {
-    const settings = this.#settings.get(opening.service)
-    if (!settings) {
-      const { service } = opening
-      const line = `service ${service} has no commands: add services.${service}.exec, or name another backend`
-      throw this.#error('unknown-service', line)
-    }
     const key = openingKey(opening)
     const before = this.#turns.get(key)
-    const turn = before ? before.then(() => work(settings)) : work(settings)
+    const start = () => work(this.#settingsOf(opening))
+    const turn = before ? before.then(start) : start()
     const settled = turn.catch(() => {})
     this.#turns.set(key, settled)
     await turn.finally(() => {
@@ -110,7 +116,9 @@ export class ExecHook implements LivingHook {
         const left = opening.until - this.#parts.clock.now()
         if (event === 'open' && left <= 0) return
         // Whatever comes of the command, the next `open` has to run it again.
-        if (event === 'open' || this.#held.has(key)) this.#held.set(key, { opening, opened: false })
+        if (event === 'open' || this.#held.has(key)) {
+          this.#held.set(key, { opening, opened: false, settings })
+        }
         const argv = settings[event]
         if (argv.length > 0) {
           const env = environment(event, opening, left)
@@ -119,7 +127,7 @@ export class ExecHook implements LivingHook {
             : await runCommand({ ...settings, argv: [...prefix, ...argv], env })
           this.#judge(event, opening, settings, outcome)
         }
-        if (event === 'open') this.#held.set(key, { opening, opened: true })
+        if (event === 'open') this.#held.set(key, { opening, opened: true, settings })
         else this.#held.delete(key)
       },
       () => this.#error('timeout', noRoom(event, opening.service)),
@@ -180,6 +188,8 @@ interface Held {
   readonly opening: Opening
   /** False while `open` has not succeeded: then it is run again. */
   readonly opened: boolean
+  /** The commands that opened it. */
+  readonly settings: ExecSettings
 }
 
 interface Running {
