@@ -1,5 +1,6 @@
-import { chmodSync, unlinkSync } from 'node:fs'
+import { chmodSync, renameSync, rmSync, statSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { dirname, join } from 'node:path'
 import { fail, ok, type Result } from '@oneknock/shared'
 
 /*
@@ -46,32 +47,34 @@ export async function serveSocket(
 ): Promise<Result<Served, ServeError>> {
   const refuse = (code: ServeError['code'], why: string): Result<never, ServeError> =>
     fail({ code, message: `cannot listen on ${path}: ${why}` })
-  if (Buffer.byteLength(path) > PATH_MAX) {
+  // A name of our own first: whoever closes a socket takes away whatever has the name that it was
+  // bound to, and by then that may be somebody else's.
+  const own = join(dirname(path), `.${process.pid}.sock`)
+  if (Math.max(Buffer.byteLength(path), Buffer.byteLength(own)) > PATH_MAX) {
     return refuse(
       'unavailable',
       `a socket's path has at most ${PATH_MAX} bytes; choose a shorter folder`,
     )
   }
+  const found = await whoListens(path)
+  if (found === 'somebody') return refuse('held', 'somebody else does already')
+  if (found !== 'nobody') return refuse('unavailable', found.message)
   const asking = new Set<Socket>()
   const server = createServer(socket => {
     asking.add(socket)
     socket.on('close', () => asking.delete(socket))
     serve(socket, handle)
   })
-  let error = await listen(server, path)
-  if (error?.code === 'EADDRINUSE') {
-    if (await answers(path)) return refuse('held', 'somebody else does already')
-    unlinkSync(path)
-    error = await listen(server, path)
+  try {
+    rmSync(own, { force: true })
+    await listen(server, own)
+    const { ino } = statSync(own)
+    renameSync(own, path)
+    return ok({ close: () => hangUp(server, asking, path, ino) })
+  } catch (error) {
+    server.close()
+    return refuse('unavailable', error instanceof Error ? error.message : `${error}`)
   }
-  if (error) return refuse('unavailable', error.message)
-  return ok({
-    close: () =>
-      new Promise(resolve => {
-        server.close(() => resolve())
-        for (const socket of asking) socket.destroy()
-      }),
-  })
 }
 
 /**
@@ -118,27 +121,41 @@ const whyNot = ({ code, message }: NodeJS.ErrnoException): string =>
     ? `uid ${process.geteuid?.()} may not; use sudo, or see admin.group in the configuration`
     : message
 
-function listen(server: Server, path: string): Promise<NodeJS.ErrnoException | undefined> {
-  return new Promise(resolve => {
-    server.once('error', resolve)
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
     // The folder is closed to others already; the mode says so on the socket itself.
     server.listen(path, () => {
-      server.removeListener('error', resolve)
+      server.removeListener('error', reject)
       chmodSync(path, 0o600)
-      resolve(undefined)
+      resolve()
     })
   })
 }
 
-/** Whether somebody listens there, or may: only what nobody can own is taken over. */
-function answers(path: string): Promise<boolean> {
+/** Ends all conversations, and takes the socket's name along unless it is another's by now. */
+function hangUp(
+  server: Server,
+  asking: ReadonlySet<Socket>,
+  path: string,
+  ino: number,
+): Promise<void> {
+  if (statSync(path, { throwIfNoEntry: false })?.ino === ino) rmSync(path)
+  return new Promise(resolve => {
+    server.close(() => resolve())
+    for (const socket of asking) socket.destroy()
+  })
+}
+
+/** Only what nobody can own is taken over. */
+function whoListens(path: string): Promise<'somebody' | 'nobody' | Error> {
   return new Promise(resolve => {
     const socket = connect(path)
     socket.once('connect', () => {
       socket.destroy()
-      resolve(true)
+      resolve('somebody')
     })
-    socket.once('error', error => resolve(!isNobody(error)))
+    socket.once('error', error => resolve(isNobody(error) ? 'nobody' : error))
   })
 }
 
