@@ -1,15 +1,11 @@
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
-import type { Result } from '@oneknock/shared'
+import type { Reloads } from './administration/reloads.ts'
 import { type GuardView, grantView, isoTime, lockView } from './administration/views.ts'
-import type { Daemon, Settings } from './compose.ts'
-import { type ConfigError, formatConfigError } from './config.ts'
+import type { Daemon } from './compose.ts'
 import type { Asker, Handle, Request } from './control.ts'
 
-/** Reads the administrator's files anew. */
-export type LoadSettings = () => Promise<Result<Settings, ConfigError[]>>
-
 /** What the administrator can ask a running daemon over its socket. */
-export function administration(load: LoadSettings): (daemon: Daemon) => Handle {
+export function administration(reloads: Reloads): (daemon: Daemon) => Handle {
   return daemon => async (request, asker) => {
     switch (request.command) {
       case 'status':
@@ -19,11 +15,11 @@ export function administration(load: LoadSettings): (daemon: Daemon) => Handle {
       case 'close':
         return closeGrant(daemon, request)
       case 'reload':
-        return reload(daemon, load)
+        return reload(daemon, reloads)
       case 'unlock':
         return unlock(daemon, request)
       case 'firewall':
-        return firewall(daemon, load, request)
+        return firewall(daemon, reloads, request)
       case 'head':
         return daemon.head()
       case 'follow':
@@ -34,12 +30,10 @@ export function administration(load: LoadSettings): (daemon: Daemon) => Handle {
   }
 }
 
-/** All errors in one line, or nothing: the present settings stay if there are any. */
-export async function reload(daemon: Daemon, load: LoadSettings): Promise<void> {
-  const settings = await load()
-  if (!settings.ok) throw new Error(settings.error.map(formatConfigError).join('; '))
-  const taken = await daemon.reload(settings.value)
-  if (!taken.ok) throw new Error(taken.error.message)
+/** What is wrong, one line for each; the present settings stay then. */
+async function reload(daemon: Daemon, reloads: Reloads): Promise<void> {
+  const taken = await reloads.reload(daemon)
+  if (!taken.ok) throw new Error(taken.error.join('\n'))
 }
 
 function statusOf(daemon: Daemon) {
@@ -85,14 +79,14 @@ async function unlock(daemon: Daemon, { user }: Request): Promise<void> {
 }
 
 /** The guard as the files say by now: on trial before anything new is guarded, or for good. */
-async function firewall(daemon: Daemon, load: LoadSettings, { action, ms }: Request) {
+async function firewall(daemon: Daemon, reloads: Reloads, { action, ms }: Request) {
   const { guard } = daemon
   if (!guard) throw new Error('this daemon keeps no guard: its firewall.backend is not nftables')
   if (action === 'try' && typeof ms === 'number') {
     await guard.tryFor(ms)
-    await reload(daemon, load)
+    await reload(daemon, reloads)
   } else {
-    await reload(daemon, load)
+    await reload(daemon, reloads)
     await guard.stay()
   }
   return guardOf(daemon)

@@ -59,6 +59,7 @@ export class Gatekeeper {
   readonly #buckets = new Buckets()
   readonly #freshness: Freshness
   readonly #granting: Granting
+  readonly #underWay = new Set<Promise<unknown>>()
 
   constructor(parts: GatekeeperParts) {
     this.#parts = parts
@@ -125,7 +126,13 @@ export class Gatekeeper {
     counters.count(event.outcome.status)
     const entry = state.knocks.find(event.device, event.knock, now)!
     entry.done = this.#carryOut(event, entry)
+    this.#follow(entry.done)
     return entry
+  }
+
+  #follow(work: Promise<unknown>): void {
+    this.#underWay.add(work)
+    void work.then(() => this.#underWay.delete(work))
   }
 
   /** Steps 10 and 11: on record, then open. What becomes of it stands in the knock's outcome. */
@@ -157,6 +164,7 @@ export class Gatekeeper {
       if (event.grant) {
         const joined = this.#join(event, event.grant, grant)
         known.done = joined.then(() => {})
+        this.#follow(known.done)
         const failure = await joined
         const now = this.#presentTo(heard, known)
         return this.#answer(heard, keys, failure ? failedOutcome(event.outcome, failure) : now)
@@ -199,6 +207,16 @@ export class Gatekeeper {
   /** After a start: makes hooks and grants agree, with the time that is left. */
   resume(hooks: readonly Hook[]): Promise<void> {
     return this.#granting.resume(hooks)
+  }
+
+  /** After a reload: the same, but for what hooks hold as they are told to. */
+  agree(hooks: readonly Hook[]): Promise<void> {
+    return this.#granting.agree(hooks)
+  }
+
+  /** Resolves when nothing that was begun is under way any more. */
+  async idle(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay)
   }
 
   #presentTo({ knock, source }: Heard, known: KnownKnock): Outcome {

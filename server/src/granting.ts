@@ -110,6 +110,13 @@ export class Granting {
     await Promise.all(endings.map(ending => this.#close(ending)))
   }
 
+  /** After a reload: opens anew what hooks have let go of, and closes what nobody needs of them. */
+  async agree(hooks: readonly Hook[]): Promise<void> {
+    const { doors, state } = this.#parts
+    await doors.settle(hooks)
+    await Promise.all(state.grants.list().map(grant => this.open(grant)))
+  }
+
   /** Takes away what the directory allows no longer; what is left of a grant becomes one of its own. */
   #revoke(): Ending[] {
     const { state, directory, random, doors } = this.#parts

@@ -1,6 +1,8 @@
 import { fail, ok, type Result } from '@oneknock/shared'
-import { administration, reload } from '../administration.ts'
-import { type Settings, startDaemon } from '../compose.ts'
+import { Reloads } from '../administration/reloads.ts'
+import { administration } from '../administration.ts'
+import type { Settings } from '../compose/settings.ts'
+import { startDaemon } from '../compose.ts'
 import { type ConfigError, formatConfigError, loadConfig } from '../config.ts'
 import { createLog } from '../log.ts'
 import { loadDirectory } from '../users.ts'
@@ -14,17 +16,22 @@ export async function run({ config: file }: { readonly config: string }): Promis
 
   const terminal = process.stdout.isTTY
   const log = createLog(terminal, terminal && !process.env.NO_COLOR)
-  const daemon = await startDaemon(settings.value, log, administration(load))
-  if (!daemon.ok) return complain([daemon.error.message])
-  process.on('SIGHUP', () => {
-    reload(daemon.value, load).catch(({ message }) => log.error({ error: message }, 'not reloaded'))
+  const reloads = new Reloads(load)
+  const starting = startDaemon(settings.value, log, administration(reloads))
+  // What was changed while it starts is taken up when it is ready; unheard, the signal would end it.
+  process.on('SIGHUP', async () => {
+    const daemon = await starting
+    const taken = daemon.ok ? await reloads.reload(daemon.value) : ok(undefined)
+    for (const error of taken.ok ? [] : taken.error) log.error({ error }, 'not reloaded')
   })
+  const daemon = await starting
+  if (!daemon.ok) return complain([daemon.error.message])
   log.info({ pid: process.pid, users: settings.value.directory.users.size }, 'ready')
   tellSystemd()
 
-  await untilTold()
+  const why = await Promise.race([untilTold(), daemon.value.overtaken])
   await daemon.value.stop()
-  return 0
+  return why ? complain([why]) : 0
 }
 
 async function loadSettings(file: string): Promise<Result<Settings, ConfigError[]>> {

@@ -1,4 +1,3 @@
-import type { Settings } from '../compose.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Service } from '../core/directory.ts'
 import { type Message, makeDelivery } from '../delivery.ts'
@@ -13,6 +12,7 @@ import { RouterOsHook } from '../hooks/routeros.ts'
 import type { Log } from '../log.ts'
 import { readSecret } from '../secrets.ts'
 import { isForTheTrail, logGuard } from './notes.ts'
+import type { Settings } from './settings.ts'
 
 /** Every kind of hook that these settings can use; which services each serves, `serves` tells. */
 export function makeHooks(

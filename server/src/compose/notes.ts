@@ -1,4 +1,5 @@
 import type { GuardEvent } from '../hooks/nftables/events.ts'
+import type { LedgerNote } from '../ledger/notes.ts'
 import type { UdpNote } from '../listeners/udp.ts'
 import type { Log } from '../log.ts'
 
@@ -25,6 +26,11 @@ const GUARD_LEVELS: Readonly<{ [kind in GuardEvent['kind']]: 'info' | 'warn' | '
   'child-died': 'warn',
   'one-shot': 'warn',
   'sockets-kept': 'warn',
+}
+
+/** What the ledger says of itself. */
+export function logLedger(log: Log, { message, ...note }: LedgerNote): void {
+  log[note.kind === 'opened' ? 'info' : 'warn'](note, message)
 }
 
 /** What the sockets say of themselves. */

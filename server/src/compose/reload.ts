@@ -1,0 +1,76 @@
+import { fail, ok, type Result } from '@oneknock/shared'
+import type { Config } from '../config.ts'
+import type { Keyring } from '../core/keyring.ts'
+import type { Gatekeeper, Record } from '../gatekeeper.ts'
+import type { LivingHook } from '../hooks/hook.ts'
+import type { UdpListener } from '../listeners/udp.ts'
+import type { Log } from '../log.ts'
+import { type StartError, StartFailure, step } from './failure.ts'
+import { hookConfig } from './hooks.ts'
+import { devicesOf, type Settings } from './settings.ts'
+
+export interface ReloadParts {
+  /** What everybody looks at; a reload replaces what is in it. */
+  readonly current: { config: Settings['config']; directory: Settings['directory'] }
+  readonly listener: UdpListener
+  readonly hooks: readonly LivingHook[]
+  readonly keyring: Keyring
+  readonly gatekeeper: Gatekeeper
+  readonly record: Record
+  readonly log: Log
+}
+
+/**
+ * Takes up other settings whole, or keeps the present ones whole. Knocks go on meanwhile: until all
+ * is in place they are judged by the old settings, and heard at the old and the new addresses.
+ */
+export async function reload(
+  parts: ReloadParts,
+  next: Settings,
+): Promise<Result<void, StartError>> {
+  const { current, listener, hooks, keyring, gatekeeper, record } = parts
+  const before = { ...current }
+  const needsRestart = changedForGood(before.config, next.config)
+  if (needsRestart) return fail({ code: 'restart', message: needsRestart })
+  const configured: LivingHook[] = []
+  try {
+    await step('listen', listener.listen([...before.config.listen, ...next.config.listen]))
+    for (const hook of hooks) {
+      await step('hook', hook.configure(hookConfig(next)))
+      configured.push(hook)
+    }
+  } catch (error) {
+    for (const hook of configured) await attempt(parts, hook.configure(hookConfig(before)))
+    await attempt(parts, listener.listen(before.config.listen))
+    await attempt(parts, gatekeeper.agree(hooks))
+    if (error instanceof StartFailure) return fail(error.reason)
+    throw error
+  }
+  current.config = next.config
+  current.directory = next.directory
+  keyring.assign(devicesOf(next.directory))
+  gatekeeper.revise()
+  await attempt(parts, listener.listen(next.config.listen))
+  await attempt(parts, gatekeeper.agree(hooks))
+  await record({ event: 'note', what: 'reloaded' })
+  return ok(undefined)
+}
+
+/** What cannot be refused any more is said. */
+async function attempt({ log }: ReloadParts, work: Promise<unknown>): Promise<void> {
+  await work.catch(({ message }) => log.error({ error: message }, 'reload'))
+}
+
+/** What a reload cannot change, in words; `undefined` if there is nothing of it. */
+function changedForGood(before: Config, after: Config): string | undefined {
+  const changed = [
+    before.state !== after.state && 'state',
+    before.freshness !== after.freshness && 'freshness',
+    before.firewall.backend !== after.firewall.backend && 'firewall.backend',
+    before.adminGroup !== after.adminGroup && 'admin.group',
+    before.helperSocket !== after.helperSocket && 'helper.socket',
+  ].filter(key => key !== false)
+  return changed.length > 0
+    ? `${changed.join(' and ')} cannot change while the daemon runs: restart it`
+    : undefined
+}
