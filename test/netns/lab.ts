@@ -31,10 +31,14 @@ export interface Lab {
 
 /**
  * Describes tests that need namespaces. Where they cannot be had the tests are skipped, with a line
- * that says why; with CI=true that is a failure.
+ * that says why; with CI=true that is a failure. `programs`: what they need beside the lab's own.
  */
-export function describeWithNamespaces(name: string, tests: () => void): void {
-  const missing = missingForNamespaces()
+export function describeWithNamespaces(
+  name: string,
+  tests: () => void,
+  programs: readonly string[] = [],
+): void {
+  const missing = missingForNamespaces(programs)
   if (missing.length === 0) {
     describe(name, tests)
   } else if (process.env.CI === 'true') {
@@ -49,9 +53,11 @@ export function describeWithNamespaces(name: string, tests: () => void): void {
   }
 }
 
-function missingForNamespaces(): string[] {
+const LAB_PROGRAMS = ['nft', 'ip', 'ss', 'unshare', 'nsenter', 'setpriv', 'sysctl']
+
+function missingForNamespaces(programs: readonly string[]): string[] {
   if (process.platform !== 'linux') return ['Linux']
-  const missing = ['nft', 'ip', 'ss', 'unshare', 'nsenter', 'setpriv'].filter(
+  const missing = [...LAB_PROGRAMS, ...programs].filter(
     program => !succeeds('sh', '-c', `command -v ${program}`),
   )
   if (process.getuid?.() !== 0) missing.push('root')

@@ -118,4 +118,4 @@ describeWithNamespaces('nftables: containers and what is only passed on', () => 
     await container.rest()
     expect(await container.reach('tcp', client.v4, 22, { localPort: 22 })).toBe('refused')
   })
-})
+}, ['conntrack'])

@@ -101,4 +101,4 @@ describeWithNamespaces('nftables: the port that is knocked at', () => {
     expect(await client.spray(container.v4, KNOCKS, [10, PACKET_BYTES], LONG)).toBe(2)
     expect(await client.reach('tcp', server.v4, KNOCKS)).toBe('refused')
   })
-})
+}, ['conntrack'])
