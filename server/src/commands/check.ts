@@ -13,7 +13,9 @@ export async function check(options: CheckOptions): Promise<number> {
   const config = await openSettings(options.config)
   const directory = await loadDirectory(config)
   // The daemon makes its state folder itself; one that is there already must be fit for it.
-  const state = checkPrivateFolder(config.state)
+  const state = checkPrivateFolder(config.state, {
+    groupPasses: config.adminGroup !== undefined,
+  })
   const unfit = state && state.code !== 'absent' ? [state] : []
   if (!directory.ok) throw configFailure([...directory.error, ...unfit])
   if (unfit.length > 0) throw configFailure(unfit)

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, rmdirSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, rmdirSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { basename, delimiter, dirname, join, resolve } from 'node:path'
 import { DEFAULT_PORT } from '@oneknock/shared'
@@ -78,7 +78,10 @@ function defaultBackend(): Backend {
 /** Notes each folder that it made, outermost first. One that was there must be closed to others, if this one is to be. */
 function makeFolder(folder: string, mode: number, made: string[]): void {
   if (existsSync(folder)) {
-    const untrusted = mode === 0o700 ? checkPrivateFolder(folder) : undefined
+    // Run as root, this is for the daemon of whoever owns what is there: see `becomeOwnerOf`.
+    const owner = process.geteuid?.() === 0 ? statSync(folder).uid : undefined
+    const untrusted =
+      mode === 0o700 ? checkPrivateFolder(folder, owner === undefined ? {} : { owner }) : undefined
     if (untrusted) throw configFailure([untrusted])
     return
   }

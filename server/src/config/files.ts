@@ -34,10 +34,24 @@ export function readTrusted(file: string, rule: TrustedFile): Result<string, Con
   })
 }
 
-/** A folder into which only root and this process's user can look. */
-export function checkPrivateFolder(folder: string): ConfigError | undefined {
+/** Who may look into a folder, beside root. */
+export interface FolderRule {
+  /** The daemon's user; this process's, unless it acts for another. */
+  readonly owner?: number
+  /** Members of its group may go through it, to what they know the name of. */
+  readonly groupPasses?: boolean
+}
+
+const GROUP_PASSES = 0o010
+
+/** A folder into which only root and the daemon's user can look. */
+export function checkPrivateFolder(
+  folder: string,
+  { owner, groupPasses = false }: FolderRule = {},
+): ConfigError | undefined {
   const checked = withFile(folder, constants.O_DIRECTORY, descriptor => {
-    const untrusted = checkStats(folder, fstatSync(descriptor), 'private')
+    const forbidden = FORBIDDEN.private & ~(groupPasses ? GROUP_PASSES : 0)
+    const untrusted = checkStats(folder, fstatSync(descriptor), 'private', forbidden, owner)
     return untrusted ? fail(untrusted) : ok(undefined)
   })
   return checked.ok ? undefined : checked.error
@@ -61,14 +75,19 @@ function withFile<T>(
   }
 }
 
-function checkStats(file: string, stats: Stats, secrecy: Secrecy): ConfigError | undefined {
-  const self = process.geteuid?.() ?? 0
+function checkStats(
+  file: string,
+  stats: Stats,
+  secrecy: Secrecy,
+  forbidden = FORBIDDEN[secrecy],
+  self = process.geteuid?.() ?? 0,
+): ConfigError | undefined {
   if (stats.uid !== 0 && stats.uid !== self) {
     const message = `belongs to uid ${stats.uid}, who could then be this server (uid ${self}); run: chown ${self} ${quote(file)}`
     return { code: 'owner', file, message }
   }
   const mode = stats.mode & 0o7777
-  if ((mode & FORBIDDEN[secrecy]) === 0) return undefined
+  if ((mode & forbidden) === 0) return undefined
   const right = stats.isDirectory() ? '700' : secrecy === 'private' ? '600' : 'go-w'
   const harm = secrecy === 'private' ? 'others can read it' : 'others can write it'
   const found = `mode ${mode.toString(8).padStart(4, '0')}`

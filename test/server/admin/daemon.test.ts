@@ -87,9 +87,7 @@ describe('with a running daemon', () => {
     appendFileSync(g.config, 'lifteime = "1h"\n[services.wiki]\n')
     const refused = await g.run('reload')
     expect(refused).toMatchObject({ status: 1, stdout: '' })
-    expect(refused.stderr).toMatch(
-      /^oneknockd: .*lifteime: .*\noneknockd: .*services.wiki: .*\n$/,
-    )
+    expect(refused.stderr).toMatch(/^oneknockd: .*lifteime: .*\noneknockd: .*services.wiki: .*\n$/)
     // A slip in the file keeps nobody from asking.
     expect((await g.run('status')).status).toBe(0)
     writeFileSync(g.config, before)

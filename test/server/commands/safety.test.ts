@@ -4,6 +4,7 @@ import {
   existsSync,
   lstatSync,
   readdirSync,
+  rmSync,
   statSync,
   symlinkSync,
 } from 'node:fs'
@@ -113,6 +114,20 @@ describe.skipIf(lacking(isRoot))('run as root', () => {
     expect(statSync(s.userFile('alice'))).toMatchObject({ uid: DAEMON, gid: DAEMON })
     expect(await s.run(['check'])).toMatchObject({ status: 0 })
     expect(await s.run(['user', 'remove', 'alice'])).toMatchObject({ status: 0 })
+  })
+
+  it('init leaves the folders to the daemon’s account, if they are its own already', async () => {
+    give(s.users, s.state)
+    chmodSync(s.folder, 0o755)
+    rmSync(s.config)
+    expect(
+      await s.run(['init', '--public', 'gate.example.com', '--backend', 'gate']),
+    ).toMatchObject({
+      status: 0,
+    })
+    expect(statSync(s.users)).toMatchObject({ uid: DAEMON })
+    expect(await s.run(['user', 'add', 'alice', '-s', 'web'])).toMatchObject({ status: 0 })
+    expect(statSync(s.userFile('alice'))).toMatchObject({ uid: DAEMON })
   })
 
   it('check meets what the daemon would meet', async () => {
