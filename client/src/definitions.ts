@@ -106,6 +106,8 @@ export function defineCommands({ version, complain, command = [], end }: Definit
     .option('--wait <time>', 'how long to wait if somebody must approve (default: 2m)')
     .option('--if-needed', 'only if it is not open already; one knock for all who ask at once')
     .option('--port <host:port>', 'with --if-needed: it is open if a service answers there')
+    .option('--watch', 'keep it open, also when the address changes, until a signal')
+    .option('--close', 'with --watch: close it at the end')
     .option('--json', 'for programs: see below')
     .addHelpText('after', KNOCK_HELP)
     .action(async (target: string, services: string[], flags: KnockFlags) =>

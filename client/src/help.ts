@@ -44,11 +44,25 @@ Examples:
   oneknock knock home --address 203.0.113.0/24
                                           admit this, not your own address
   oneknock knock home --address ::        admit whatever the server sees
+  oneknock knock home --if-needed         only if it is not open: for ssh, see
+                                          oneknock proxy --help
+  oneknock knock home --watch --close     keep it open; ^C closes it
 
 The code is the 6 digits of an authenticator, what a YubiKey types, or a
 recovery code. It comes from --otp, else --otp-command (run by /bin/sh), else
 the target's own command, else you are asked on the terminal, else by the
-program that SSH_ASKPASS names.
+program that SSH_ASKPASS names. If a command or a stored secret gives one that
+was used already, it waits for the next.
+
+--if-needed knocks unless a run on this machine opened the same before, its
+time is not up, and this machine's address towards the server is the same.
+Behind another NAT with the same addresses that is wrong: with --port it tries
+to connect there instead, 400 ms at most. Runs that come at the same time share
+one knock, one code and one refusal.
+
+--watch renews the door before its time is up, and knocks again when this
+machine's address changes, never more than once in half a minute. It needs a
+code command or a stored secret, and stops at a wrong code, a lock or a no.
 ${EXIT_HELP}
 
 --json prints one object on a line; while somebody must approve, one with
@@ -61,6 +75,8 @@ status
   no-reply     servers (a list), port_closed
   unreachable  servers (a list), cause
   unresolved   host, cause
+  open         until, if that is known: with --if-needed, nothing was sent
+  moved        with --watch, which prints an object for each knock
 Errors of usage, profile and code are on stderr alone.`
 
 export const CLOSE_HELP = `

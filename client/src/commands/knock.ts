@@ -11,6 +11,8 @@ import { tell } from './tell.ts'
 export interface KnockFlags extends KnockerFlags {
   readonly ifNeeded?: boolean
   readonly port?: string
+  readonly watch?: boolean
+  readonly close?: boolean
 }
 
 export async function knockCommand(
@@ -18,18 +20,25 @@ export async function knockCommand(
   services: readonly string[],
   flags: KnockFlags,
 ): Promise<Exit> {
+  checkTogether(flags)
   if (flags.ifNeeded) return knockIfNeeded(name, services, flags)
-  if (flags.port !== undefined) {
-    throw new Failure(
-      EXIT.usage,
-      '--port tells whether a knock is needed: give --if-needed with it',
-    )
+  if (flags.watch) {
+    const { watchCommand } = await import('./watch.ts')
+    return watchCommand(name, services, flags)
   }
   // Mistakes are found before anything is asked for: a person types it for nothing only once.
   const knocker = await passageTo(name, services, flags).knocker()
   const result = await knockOnce(knocker)
   if (!result.ok) throw answerFailure(result.error)
   return tellResult(knocker, result.value, flags, 'open')
+}
+
+function checkTogether({ ifNeeded, port, watch, close }: KnockFlags): void {
+  if (port !== undefined && !ifNeeded) {
+    throw usage('--port tells whether a knock is needed: give --if-needed with it')
+  }
+  if (close && !watch) throw usage('--close ends a --watch: else run oneknock close')
+  if (ifNeeded && watch) throw usage('--watch knocks when it is needed: leave out --if-needed')
 }
 
 export async function closeCommand(
@@ -53,10 +62,7 @@ async function knockIfNeeded(
   const { answers, parseEndpoint } = await import('../probe.ts')
   const endpoint = parseEndpoint(flags.port)
   if (!endpoint) {
-    throw new Failure(
-      EXIT.usage,
-      `--port ${quote(flags.port)}: give HOST:PORT, in ssh's file %h:%p`,
-    )
+    throw usage(`--port ${quote(flags.port)}: give HOST:PORT, in ssh's file %h:%p`)
   }
   const since = Date.now()
   if (!(await answers(endpoint))) return tell(await mustPass(passage, since), isJson)
@@ -75,3 +81,5 @@ function tellResult(
   const knocked = { name, host, port, verb }
   return tell({ ...report(result, knocked), json: jsonReport(result, knocked) }, json === true)
 }
+
+const usage = (message: string): Failure => new Failure(EXIT.usage, message)
