@@ -11,11 +11,12 @@ import {
   toHex,
 } from '@oneknock/shared'
 import { Buckets } from './core/buckets.ts'
+import { judgeClaim } from './core/claims.ts'
 import type { Clock } from './core/clock.ts'
 import type { Directory } from './core/directory.ts'
 import type { Event, KnockEvent } from './core/events.ts'
 import type { EndedWhy, Grant } from './core/grants.ts'
-import { type Circumstances, type Heard, join, judge, judgeClaim } from './core/judge.ts'
+import { type Circumstances, type Heard, join, judge } from './core/judge.ts'
 import type { Keyring } from './core/keyring.ts'
 import { askOf, JOIN_MS, type KnownKnock, type Outcome } from './core/knocks.ts'
 import { failedOutcome, familyAsked, mayJoin, present } from './core/outcomes.ts'

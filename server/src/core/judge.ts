@@ -1,16 +1,13 @@
 import {
   type Address,
   DETAIL_MAX,
-  type Factor,
   type Knock,
   maskNetwork,
   type Network,
   type Reason,
-  TOTP_SECRET_BYTES,
   toHex,
 } from '@oneknock/shared'
 import type { Device, Directory, User } from './directory.ts'
-import { doorDevice } from './doors.ts'
 import type { KnockEvent } from './events.ts'
 import { checkFactor, type FactorVerdict } from './factors.ts'
 import { type Grant, NO_GRANT } from './grants.ts'
@@ -63,46 +60,6 @@ export function judge(heard: Heard, circumstances: Circumstances): KnockEvent {
     : { ...opened(heard, decision, circumstances), ...burnt }
 }
 
-/** Someone at a door without a key (`listeners/listener.ts`). */
-export interface Claimed {
-  readonly door: string
-  readonly user: string
-  readonly factor: Factor
-  readonly services: readonly string[] | undefined
-  readonly lifetime: number
-  readonly source: Address
-  /** 16 random hexadecimal digits. */
-  readonly knockId: string
-}
-
-/**
- * The same judgement for someone without a key: a code is always needed, and the door's own budget
- * counts. Whoever is unknown is told what a wrong code is told, after the same work; and neither they
- * nor whoever is locked leave a line, since strangers could write as many as they like. Such an
- * outcome comes without an event.
- */
-export function judgeClaim(claim: Claimed, circumstances: Circumstances): KnockEvent | Outcome {
-  const { directory, state, now } = circumstances
-  const asked = claimed(claim, now)
-  const user = directory.users.get(claim.user)
-  if (!user || user.locked) {
-    checkFactor(NOBODY, claim.factor, now, state.burnt)
-    return refused(asked, 'wrong-factor', '').outcome
-  }
-  const { device } = asked
-  const until = state.lockout.lockedUntil(device.id, device.id, now)
-  if (until > 0) return refused(asked, 'locked', lockedUntil(until)).outcome
-  const factor = checkFactor(user, claim.factor, now, state.burnt)
-  if (factor.kind === 'wrong') return refused(asked, 'wrong-factor', '')
-  if (factor.kind === 'used') return refused(asked, 'factor-used', '')
-  const burnt = { burnt: factor.burn }
-  if (!claim.services) return { ...verified(asked), ...burnt }
-  const decision = decideNow(user, asked.knock, claim.source, circumstances)
-  return decision.kind === 'denial'
-    ? { ...refused(asked, decision.reason, decision.detail), ...burnt }
-    : { ...opened(asked, decision, circumstances), ...burnt }
-}
-
 /** The line of a packet that adds an address of the other family to its knock's grant. */
 export function join(heard: Heard, grant: Grant, circumstances: Circumstances): KnockEvent {
   const { directory, host, now } = circumstances
@@ -115,7 +72,7 @@ export function join(heard: Heard, grant: Grant, circumstances: Circumstances): 
   return { ...line(heard, outcomeOf(joined, decision.network, lifetime)), grant: joined }
 }
 
-const decideNow = (
+export const decideNow = (
   user: User,
   knock: Knock,
   source: Address,
@@ -133,56 +90,8 @@ function lockOf(user: User, device: Device, { state, now }: Circumstances): stri
   return until > 0 ? lockedUntil(until) : undefined
 }
 
-const lockedUntil = (until: number): string =>
+export const lockedUntil = (until: number): string =>
   `until ${new Date(until).toISOString().slice(0, 16)}Z`
-
-/** A claim in the form of a packet's, as far as the lines of the ledger go. */
-function claimed(
-  { door, user, factor, services, lifetime, source, knockId }: Claimed,
-  now: number,
-): Heard {
-  const id = doorDevice(user, door)
-  return {
-    device: { user, label: `@${door}`, id, key: NO_BYTES, enrolledAt: 0 },
-    knock: {
-      verb: 'open',
-      factor,
-      lifetime,
-      sentAt: now,
-      knockId,
-      address: source,
-      prefix: 128,
-      services: services ?? [],
-    },
-    tag: NO_BYTES,
-    source,
-  }
-}
-
-const NO_BYTES = new Uint8Array()
-
-/** Whose factor is checked when there is no such user, so that the time taken tells nothing. */
-const NOBODY: User = {
-  name: '',
-  services: [],
-  devices: [],
-  totp: { id: '', secret: new Uint8Array(TOTP_SECRET_BYTES) },
-  recovery: [],
-  otherAddress: false,
-  locked: true,
-}
-
-const verified = (asked: Heard): KnockEvent => ({
-  ...line(asked, {
-    status: 'opened',
-    reason: 'none',
-    network: sourceOf(asked),
-    lifetime: 0,
-    grant: NO_GRANT,
-    detail: '',
-  }),
-  verb: 'verify',
-})
 
 /** `undefined` if none is needed. A missing code is wrong, but is nobody's guess. */
 function factorOf(
@@ -194,7 +103,11 @@ function factorOf(
   return checkFactor(user, knock.factor, now, state.burnt)
 }
 
-function opened(heard: Heard, permit: Permit, { now, newGrantId }: Circumstances): KnockEvent {
+export function opened(
+  heard: Heard,
+  permit: Permit,
+  { now, newGrantId }: Circumstances,
+): KnockEvent {
   const grant: Grant = {
     id: newGrantId(),
     user: heard.device.user,
@@ -229,7 +142,7 @@ function closed(heard: Heard, { state, newGrantId }: Circumstances): KnockEvent 
   }
 }
 
-function refused(heard: Heard, reason: Reason, detail: string): KnockEvent {
+export function refused(heard: Heard, reason: Reason, detail: string): KnockEvent {
   return line(heard, {
     status: 'refused',
     reason,
@@ -240,7 +153,7 @@ function refused(heard: Heard, reason: Reason, detail: string): KnockEvent {
   })
 }
 
-function line({ device, knock, tag, source }: Heard, outcome: Outcome): KnockEvent {
+export function line({ device, knock, tag, source }: Heard, outcome: Outcome): KnockEvent {
   return {
     event: 'knock',
     tag: toHex(tag),
@@ -267,7 +180,7 @@ const outcomeOf = (grant: Grant, network: Network, lifetime: number): Outcome =>
 })
 
 /** What a refusal says of the address: the one that the server saw. */
-const sourceOf = ({ source }: Heard): Network => maskNetwork(source, 128)
+export const sourceOf = ({ source }: Heard): Network => maskNetwork(source, 128)
 
 /** As many whole names as the reply has room for, and how many more there are. */
 function listed(names: readonly string[]): string {

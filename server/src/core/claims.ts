@@ -1,0 +1,110 @@
+import { type Address, type Factor, TOTP_SECRET_BYTES } from '@oneknock/shared'
+import type { User } from './directory.ts'
+import { doorDevice } from './doors.ts'
+import type { KnockEvent } from './events.ts'
+import { checkFactor } from './factors.ts'
+import { NO_GRANT } from './grants.ts'
+import {
+  type Circumstances,
+  decideNow,
+  type Heard,
+  line,
+  lockedUntil,
+  opened,
+  refused,
+  sourceOf,
+} from './judge.ts'
+import type { Outcome } from './knocks.ts'
+import { RECOVERY_CODES, RECOVERY_HASH_BYTES, RECOVERY_SALT_BYTES } from './recovery.ts'
+
+/** Someone at a door without a key (`listeners/listener.ts`). */
+export interface Claimed {
+  readonly door: string
+  readonly user: string
+  readonly factor: Factor
+  readonly services: readonly string[] | undefined
+  readonly lifetime: number
+  readonly source: Address
+  /** 16 random hexadecimal digits. */
+  readonly knockId: string
+}
+
+/**
+ * The same judgement for someone without a key: a code is always needed, and the door's own budget
+ * counts. Whoever is unknown is told what a wrong code is told, after the same work; and neither they
+ * nor whoever is locked leave a line, since strangers could write as many as they like. Such an
+ * outcome comes without an event.
+ */
+export function judgeClaim(claim: Claimed, circumstances: Circumstances): KnockEvent | Outcome {
+  const { directory, state, now } = circumstances
+  const asked = claimed(claim, now)
+  const user = directory.users.get(claim.user)
+  if (!user || user.locked) {
+    checkFactor(NOBODY, claim.factor, now, state.burnt)
+    return refused(asked, 'wrong-factor', '').outcome
+  }
+  const { device } = asked
+  const until = state.lockout.lockedUntil(device.id, device.id, now)
+  if (until > 0) return refused(asked, 'locked', lockedUntil(until)).outcome
+  const factor = checkFactor(user, claim.factor, now, state.burnt)
+  if (factor.kind === 'wrong') return refused(asked, 'wrong-factor', '')
+  if (factor.kind === 'used') return refused(asked, 'factor-used', '')
+  const burnt = { burnt: factor.burn }
+  if (!claim.services) return { ...verified(asked), ...burnt }
+  const decision = decideNow(user, asked.knock, claim.source, circumstances)
+  return decision.kind === 'denial'
+    ? { ...refused(asked, decision.reason, decision.detail), ...burnt }
+    : { ...opened(asked, decision, circumstances), ...burnt }
+}
+
+/** A claim in the form of a packet's, as far as the lines of the ledger go. */
+function claimed(
+  { door, user, factor, services, lifetime, source, knockId }: Claimed,
+  now: number,
+): Heard {
+  const id = doorDevice(user, door)
+  return {
+    device: { user, label: `@${door}`, id, key: NO_BYTES, enrolledAt: 0 },
+    knock: {
+      verb: 'open',
+      factor,
+      lifetime,
+      sentAt: now,
+      knockId,
+      address: source,
+      prefix: 128,
+      services: services ?? [],
+    },
+    tag: NO_BYTES,
+    source,
+  }
+}
+
+const NO_BYTES = new Uint8Array()
+
+/** Whose factor is checked when there is no such user, so that the time taken tells nothing. */
+const NOBODY: User = {
+  name: '',
+  services: [],
+  devices: [],
+  totp: { id: '', secret: new Uint8Array(TOTP_SECRET_BYTES) },
+  recovery: Array.from({ length: RECOVERY_CODES }, () => ({
+    id: '',
+    salt: new Uint8Array(RECOVERY_SALT_BYTES),
+    hash: new Uint8Array(RECOVERY_HASH_BYTES),
+  })),
+  otherAddress: false,
+  locked: true,
+}
+
+const verified = (asked: Heard): KnockEvent => ({
+  ...line(asked, {
+    status: 'opened',
+    reason: 'none',
+    network: sourceOf(asked),
+    lifetime: 0,
+    grant: NO_GRANT,
+    detail: '',
+  }),
+  verb: 'verify',
+})
