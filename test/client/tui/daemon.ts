@@ -17,64 +17,53 @@ export interface Person {
   readonly secret: string
 }
 
+export interface Setting {
+  /** Names, and how long each stays open. */
+  readonly services: Readonly<Record<string, string>>
+  /** Absent: one that is free. */
+  readonly port?: number
+  /** What invitations say; absent: loopback. */
+  readonly host?: string
+}
+
 /** The code of now, or of so many steps from now; the server takes one step to either side. */
 export const codeOf = ({ secret }: Person, steps = 0): string =>
   totpCode(parseTotpSecret(secret)!, totpStep(Date.now() + steps * TOTP_STEP_MS))
 
-/** The built daemon with its gate, on loopback: `web` for half an hour, `brief` for seconds. */
+/** The built daemon, on loopback, with a gate before each service. */
 export class Daemon {
   readonly #folder = mkdtempSync(join(tmpdir(), 'oneknock-tui-'))
   readonly #config = join(this.#folder, 'oneknockd.toml')
-  readonly #service: Server
-  readonly #ports: readonly [daemon: number, web: number, brief: number]
+  readonly #behind: Server
+  readonly #gates: ReadonlyMap<string, number>
   #process: ChildProcess | undefined
 
-  static async start(briefly = 3): Promise<Daemon> {
-    const service = createServer(socket => socket.end(GREETING))
-    await once(service.listen(0, '127.0.0.1'), 'listening')
-    const daemon = new Daemon(service, await freePorts(3), briefly)
+  static async start(setting: Setting): Promise<Daemon> {
+    const behind = createServer(socket => socket.end(GREETING))
+    await once(behind.listen(0, '127.0.0.1'), 'listening')
+    const names = Object.keys(setting.services)
+    const [free, ...gates] = await freePorts(names.length + 1)
+    const daemon = new Daemon(behind, new Map(names.map((name, i) => [name, gates[i]!])))
+    daemon.#configure({ ...setting, port: setting.port ?? free! })
     await daemon.#start()
     return daemon
   }
 
-  private constructor(service: Server, ports: readonly number[], briefly: number) {
-    this.#service = service
-    this.#ports = ports as [number, number, number]
-    const behind = (service.address() as { port: number }).port
-    const [daemon, web, brief] = this.#ports
-    for (const name of ['users', 'state']) mkdirSync(join(this.#folder, name), { mode: 0o700 })
-    writeFileSync(
-      this.#config,
-      `
-listen = ["127.0.0.1:${daemon}"]
-public = "127.0.0.1:${daemon}"
-name = "home"
-state = "state"
-
-[firewall]
-backend = "gate"
-
-[services.web]
-lifetime = "30m"
-gate = { listen = "127.0.0.1:${web}", forward = "127.0.0.1:${behind}" }
-
-[services.brief]
-lifetime = "${briefly}s"
-gate = { listen = "127.0.0.1:${brief}", forward = "127.0.0.1:${behind}" }
-`,
-      { mode: 0o600 },
-    )
+  private constructor(behind: Server, gates: ReadonlyMap<string, number>) {
+    this.#behind = behind
+    this.#gates = gates
   }
 
   async enrol(name: string): Promise<Person> {
-    const args = ['user', 'add', name, '--services', 'web,brief', '--json']
+    const services = [...this.#gates.keys()].join(',')
+    const args = ['user', 'add', name, '--services', services, '--json']
     const { invitation, otpauth } = JSON.parse(await this.#command(args))
     return { invitation, secret: new URL(otpauth).searchParams.get('secret')! }
   }
 
   /** Whether a connection gets through to the service now. */
-  async isOpen(service: 'web' | 'brief' = 'web'): Promise<boolean> {
-    const socket = connect(this.#ports[service === 'web' ? 1 : 2], '127.0.0.1')
+  async isOpen(service: string): Promise<boolean> {
+    const socket = connect(this.#gates.get(service)!, '127.0.0.1')
     let text = ''
     socket.on('data', chunk => {
       text += chunk
@@ -91,8 +80,30 @@ gate = { listen = "127.0.0.1:${brief}", forward = "127.0.0.1:${behind}" }
       child.kill()
       await once(child, 'exit')
     }
-    this.#service.close()
+    this.#behind.close()
     rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  #configure({ services, port, host = '127.0.0.1' }: Setting): void {
+    for (const name of ['users', 'state']) mkdirSync(join(this.#folder, name), { mode: 0o700 })
+    const { port: behind } = this.#behind.address() as { port: number }
+    const doors = Object.entries(services).map(
+      ([name, lifetime]) => `
+[services.${name}]
+lifetime = "${lifetime}"
+gate = { listen = "127.0.0.1:${this.#gates.get(name)}", forward = "127.0.0.1:${behind}" }
+`,
+    )
+    const config = `
+listen = ["127.0.0.1:${port}"]
+public = "${host}:${port}"
+name = "home"
+state = "state"
+
+[firewall]
+backend = "gate"
+${doors.join('')}`
+    writeFileSync(this.#config, config, { mode: 0o600 })
   }
 
   async #start(): Promise<void> {

@@ -13,7 +13,7 @@ let person: Person
 let people = 0
 
 beforeAll(async () => {
-  daemon = await Daemon.start()
+  daemon = await Daemon.start({ services: { web: '30m', brief: '3s' } })
 })
 afterAll(() => daemon?.end())
 beforeEach(async () => {
@@ -63,7 +63,7 @@ describe.skipIf(!hasTmux && process.env.CI !== 'true')('a session', () => {
 
     tmux.press('Enter')
     await tmux.sees(/this code lives \d+ s/)
-    expect(await daemon.isOpen()).toBe(false)
+    expect(await daemon.isOpen('web')).toBe(false)
     const code = codeOf(person)
     const wrong = String((Number(code) + 1) % 1_000_000).padStart(6, '0')
     tmux.type(wrong)
@@ -74,11 +74,11 @@ describe.skipIf(!hasTmux && process.env.CI !== 'true')('a session', () => {
     tmux.type(code)
     tmux.press('Enter')
     await tmux.sees(/● open web[\s\S]*until [\d:]+, for 127\.0\.0\.1[\s\S]*ssh 127\.0\.0\.1/)
-    expect(await daemon.isOpen()).toBe(true)
+    expect(await daemon.isOpen('web')).toBe(true)
 
     tmux.press('c')
     await tmux.sees(/home: closed: web/)
-    expect(await daemon.isOpen()).toBe(false)
+    expect(await daemon.isOpen('web')).toBe(false)
     tmux.press('Tab')
     await tmux.sees(/code is wrong[\s\S]*open for 30m: web[\s\S]*closed: web/)
     tmux.press('Escape')
@@ -128,6 +128,6 @@ describe.skipIf(!hasTmux && process.env.CI !== 'true')('a session', () => {
     await opens(tmux)
     tmux.press('C-c')
     expect(await tmux.ends()).toBe(0)
-    expect(await daemon.isOpen()).toBe(true)
+    expect(await daemon.isOpen('web')).toBe(true)
   })
 })

@@ -1,7 +1,11 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { BIN, type Home } from '../run.ts'
+import { fileURLToPath } from 'node:url'
+import type { Home } from '../run.ts'
+
+/** The command as it is shipped. */
+const BIN = fileURLToPath(new URL('../../../client/dist/bin/oneknock.js', import.meta.url))
 
 /** How long anything may take to show, on a busy machine. */
 const DEADLINE_MS = 15_000
@@ -24,10 +28,13 @@ const BEFORE = 'a line from before the session'
 /** A person at a real terminal, tmux, in which a shell runs the built program. */
 export class Tmux {
   readonly #socket = `oneknock-test-${process.pid}-${++terminals}`
-  readonly #home: Home
+  readonly #home: Pick<Home, 'path' | 'env'>
   readonly #raw: string
 
-  constructor(home: Home, { columns = 80, rows = 24, env = {} }: Sitting = {}) {
+  constructor(
+    home: Pick<Home, 'path' | 'env'>,
+    { columns = 80, rows = 24, env = {} }: Sitting = {},
+  ) {
     this.#home = home
     this.#raw = join(home.path, 'raw')
     const script = join(home.path, 'sit.sh')
@@ -55,7 +62,7 @@ export class Tmux {
 
   /** The same with its colours. */
   coloured(): string {
-    return this.#tmux('capture-pane', '-p', '-e')
+    return this.#tmux('capture-pane', '-p', '-e', '-N')
   }
 
   /** All that the program has written. */

@@ -5,7 +5,6 @@ import { findDoor, isOpen } from '../doors.ts'
 import { Bar, Cursor, Paragraph, useView } from '../parts.tsx'
 import type { CodeScreen, State } from '../state.ts'
 import { targetOf } from '../steps.ts'
-import type { Signs } from '../theme.ts'
 import { countdown } from '../time.ts'
 
 /** More are counted, not drawn. */
@@ -21,9 +20,7 @@ export function Code({ screen }: { screen: CodeScreen }) {
     <Box flexDirection="column" padding={1}>
       <Text>
         {'Code  '}
-        <Text {...theme.title}>{dots(text, theme.signs)}</Text>
-        <Cursor />
-        <Text {...theme.faint}>{text.length > DOTS_MAX && `  ${text.length} characters`}</Text>
+        <Dots length={text.replaceAll(' ', '').length} />
       </Text>
       <Box marginY={1}>
         <Life target={screen.ask.target} />
@@ -63,9 +60,16 @@ function advice(state: State, { ask }: CodeScreen): string {
 }
 
 /** How many were typed, and how many of the six are still to come; never which. */
-function dots(text: string, { typed, empty }: Signs): string {
-  const length = text.replaceAll(' ', '').length
-  if (length > DOTS_MAX) return typed.repeat(DOTS_MAX)
-  const rest = Math.max(0, TOTP_DIGITS - length)
-  return [...typed.repeat(length), ...empty.repeat(rest)].join(' ')
+function Dots({ length }: { length: number }) {
+  const { theme } = useView()
+  const { typed, empty } = theme.signs
+  const rest = TOTP_DIGITS - length - 1
+  return (
+    <>
+      <Text {...theme.title}>{`${typed} `.repeat(Math.min(length, DOTS_MAX))}</Text>
+      {rest >= 0 ? <Text inverse>{empty}</Text> : <Cursor />}
+      {rest > 0 && ` ${empty}`.repeat(rest)}
+      {length > DOTS_MAX && <Text {...theme.faint}>{`  ${length} characters`}</Text>}
+    </>
+  )
 }
