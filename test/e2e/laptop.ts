@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -57,11 +58,14 @@ export class Laptop {
     return existsSync(this.#asked(name)) ? readFileSync(this.#asked(name)).length / 2 : 0
   }
 
-  run(command: readonly string[], input = ''): Promise<Ran> {
+  /** Runs a command until it ends, or until a test ends it. */
+  start(command: readonly string[]): ChildProcess {
     const env = Object.entries(this.env).map(([name, value]) => `${name}=${value}`)
-    const child = this.#place.spawn(['setsid', '--wait', 'env', ...env, ...command], {
-      stdio: 'pipe',
-    })
+    return this.#place.spawn(['env', ...env, ...command], { stdio: 'pipe' })
+  }
+
+  run(command: readonly string[], input = ''): Promise<Ran> {
+    const child = this.start(['setsid', '--wait', ...command])
     const said = { stdout: '', stderr: '' }
     for (const name of ['stdout', 'stderr'] as const) {
       child[name]!.setEncoding('utf8').on('data', text => {

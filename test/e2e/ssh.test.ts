@@ -1,7 +1,9 @@
+import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { describeWithNamespaces, type Lab, openLab } from '../netns/lab.ts'
+import { until } from '../server/kit.ts'
 import { buildDaemon, Daemon, type Enrolment } from './daemon.ts'
 import { Laptop } from './laptop.ts'
 import { Sshd } from './sshd.ts'
@@ -214,4 +216,44 @@ describeWithNamespaces('ssh behind a door', () => {
     expect(again.stderr).toMatch(/^oneknock: this code was used already: waiting \d+ s/)
     expect(laptop.given('home')).toBe(3)
   }, 60_000)
+
+  it('keeps a door open while the address moves, and closes it at the end', async () => {
+    const moved = '10.77.12.99'
+    await lab.client.run('sysctl', '-qw', 'net.ipv4.conf.eth0.promote_secondaries=1')
+    await somebody()
+    const watch = laptop.start(['oneknock', 'knock', 'home', '--watch', '--close', '--json'])
+    let said = ''
+    watch.stdout!.on('data', chunk => {
+      said += chunk
+    })
+    const seen = () => said.split('\n').filter(line => line.includes('"opened"'))
+    await until(seen, lines => lines.length === 1, 10_000)
+    expect(await lab.client.probe('tcp', lab.server.v4, SSH, { limitMs: 2000 })).toBe('open')
+    try {
+      await lab.client.run('ip', 'address', 'add', `${moved}/16`, 'dev', 'eth0')
+      await lab.client.run('ip', 'address', 'del', `${lab.client.v4}/16`, 'dev', 'eth0')
+      const lines = await until(seen, found => found.length === 2, 45_000)
+      expect(JSON.parse(lines[1]!)).toMatchObject({ addresses: [moved] })
+      expect(said).toContain('"moved"')
+      expect(await lab.client.probe('tcp', lab.server.v4, SSH, { limitMs: 2000 })).toBe('open')
+      watch.kill('SIGTERM')
+      expect(await once(watch, 'close')).toEqual([0, null])
+      expect(await lab.client.probe('tcp', lab.server.v4, SSH)).toBe('silent')
+    } finally {
+      await lab.client.run('ip', 'address', 'add', `${lab.client.v4}/16`, 'dev', 'eth0')
+      await lab.client.run('ip', 'address', 'del', `${moved}/16`, 'dev', 'eth0')
+    }
+  }, 90_000)
+
+  it('is looked over by the doctor, before the knock and behind it', async () => {
+    await somebody()
+    const place = `${lab.server.v4}:${SSH}`
+    const before = await laptop.run(['oneknock', 'doctor', 'home'])
+    expect(before).toMatchObject({ status: 0, stderr: '' })
+    expect(before.stdout).toContain(`the server sees ${lab.client.v4}, this machine's own`)
+    expect(await lab.client.probe('tcp', lab.server.v4, SSH)).toBe('silent')
+    const after = await laptop.run(['oneknock', 'doctor', 'home', '--knock', '--port', place])
+    expect(after.status).toBe(0)
+    expect(after.stdout).toContain('answers now, and did not before')
+  })
 })
