@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { DaemonOptions } from '../commands/daemon.ts'
+import type { DoctorOptions } from '../commands/doctor.ts'
 import { act, examples, JSON_OPTION } from './declare.ts'
 
 /** What is asked of a running daemon. */
@@ -15,6 +16,12 @@ export function declareDaemon(program: Command): void {
     .description('say how the daemon is; status 1 if none runs')
     .option(...JSON_OPTION)
     .action(act<DaemonOptions>(async o => (await import('../commands/daemon.ts')).status(o)))
+
+  program
+    .command('doctor')
+    .description('look for what keeps an opened door shut, or a closed one open; best as root')
+    .option(...JSON_OPTION)
+    .action(act<DoctorOptions>(async o => (await import('../commands/doctor.ts')).doctor(o)))
 
   program
     .command('grants')

@@ -1,0 +1,62 @@
+import { formatPort } from '../config/places.ts'
+import type { Port, Protocol } from '../core/directory.ts'
+import { type Finding, finding, fine } from './finding.ts'
+import type { Ruleset, Statement } from './ruleset.ts'
+
+const TABLE = 'inet oneknock'
+
+export interface GuardWanted {
+  readonly ports: readonly Port[]
+  /** The file that the boot unit loads, and what should stand in it. */
+  readonly bootFile: string
+  readonly bootText: string
+  /** What stands there; `undefined` if nothing does, or if it may not be read. */
+  readonly savedText: string | undefined
+}
+
+/** Whether the guard stands, for all that it should, and at the next boot. */
+export function guardFindings(ruleset: Ruleset, wanted: GuardWanted): Finding[] {
+  return [present(ruleset, wanted.ports), atBoot(wanted)]
+}
+
+function present(ruleset: Ruleset, wanted: readonly Port[]): Finding {
+  const start = 'start the daemon, or run: oneknockd firewall apply'
+  if (!ruleset.tables.includes(TABLE)) {
+    return finding('guard', 'problem', 'there is no guard: what it should close is open', start)
+  }
+  const guarded = guardedPorts(ruleset)
+  if (guarded === 'trial') {
+    const apply = 'if all is well, run: oneknockd firewall apply'
+    return finding('guard', 'warning', 'the guard is on trial, or has let go', apply)
+  }
+  const open = wanted.map(formatPort).filter(port => !guarded.has(port))
+  if (open.length === 0) return fine('guard', `stands for ${[...guarded].join(', ')}`)
+  const found = `the guard does not close ${open.join(', ')}`
+  return finding('guard', 'problem', found, 'run: oneknockd reload')
+}
+
+/** As the rule names them that leads to the judging. */
+function guardedPorts({ chains }: Ruleset): Set<string> | 'trial' {
+  const chain = chains.find(({ table, name }) => table === 'oneknock' && name === 'guard')
+  const judged = chain?.rules.find(({ statements }) => statements.some(one => 'jump' in one))
+  const match = judged?.statements.find((one): one is Statement => 'match' in one)?.match
+  const { right } = (match ?? {}) as { right?: unknown }
+  if (typeof right === 'string') return 'trial'
+  const { set = [] } = (right ?? {}) as { set?: readonly { concat?: [Protocol, number] }[] }
+  return new Set(
+    set.flatMap(({ concat }) =>
+      concat ? formatPort({ protocol: concat[0], port: concat[1] }) : [],
+    ),
+  )
+}
+
+function atBoot({ bootFile, bootText, savedText }: GuardWanted): Finding {
+  const apply = 'run: oneknockd firewall apply'
+  if (savedText === undefined) {
+    const found = `nothing is saved in ${bootFile}: until the daemon is up, all is open`
+    return finding('guard at boot', 'warning', found, `${apply}, and enable oneknock-guard.service`)
+  }
+  if (savedText === bootText)
+    return fine('guard at boot', `${bootFile} is what the configuration says`)
+  return finding('guard at boot', 'warning', `${bootFile} is of an older configuration`, apply)
+}

@@ -1,0 +1,24 @@
+import { execFile } from 'node:child_process'
+
+/** Milliseconds: what does not answer by then is not going to. */
+const LIMIT = 5_000
+const PATH = '/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin'
+
+/** What a program prints; `undefined` if it is not there or fails. */
+export function ask(program: string, ...args: readonly string[]): Promise<string | undefined> {
+  const env = { PATH, LC_ALL: 'C' }
+  return new Promise(resolve => {
+    execFile(program, args, { env, timeout: LIMIT, maxBuffer: 64 * 1024 * 1024 }, (error, stdout) =>
+      resolve(error ? undefined : stdout),
+    )
+  })
+}
+
+/** What a program complains of, line by line, if it fails. */
+export function complaints(program: string, ...args: readonly string[]): Promise<string[]> {
+  return new Promise(resolve => {
+    execFile(program, args, { timeout: LIMIT }, (error, _, stderr) =>
+      resolve(error ? stderr.trimEnd().split('\n') : []),
+    )
+  })
+}

@@ -1,0 +1,30 @@
+import { parseAddress, scopeOf } from '@oneknock/shared'
+import { formatPort } from '../config/places.ts'
+import type { Config } from '../config.ts'
+import type { Endpoint, Port, Service } from '../core/directory.ts'
+import type { Wanted } from './chains.ts'
+
+/** What must get through the firewalls of others: knocks, and what they open. */
+export function wantedOf({ listen, services, firewall }: Config): Wanted[] {
+  // The guard keeps knocks out of connection tracking, so no rule for "new" ones lets them pass.
+  const state = firewall.backend === 'nftables' ? 'untracked' : 'new'
+  const knocks = listen.filter(reachable).map(({ port }) => ({ protocol: 'udp', port }) as const)
+  return [
+    ...knocks.map((port): Wanted => {
+      return { what: `knocks at ${formatPort(port)}`, port, to: 'here', state }
+    }),
+    ...[...services.values()].flatMap(ofService),
+  ]
+}
+
+function ofService({ name, ports, destination, gate }: Service): Wanted[] {
+  const to = destination.length > 0 ? 'elsewhere' : 'here'
+  const at = (port: Port): Wanted => ({ what: formatPort(port), port, to, state: 'new' })
+  if (!gate || !reachable(gate.listen)) return ports.map(at)
+  const port = { protocol: 'tcp', port: gate.listen.port } as const
+  const what = `the gate of ${name} at ${formatPort(port)}`
+  return [...ports.map(at), { what, port, to: 'here', state: 'new' }]
+}
+
+/** What listens on loopback is nobody's from outside. */
+const reachable = ({ host }: Endpoint): boolean => scopeOf(parseAddress(host)!) !== 'loopback'

@@ -1,0 +1,139 @@
+import { chmodSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import type { Finding } from '../../../server/src/doctor/finding.ts'
+import { buildDaemon, Daemon } from '../../e2e/daemon.ts'
+import { describeWithNamespaces, type Lab, openLab } from '../../netns/lab.ts'
+
+const config = (folder: string) => `
+listen = ["[::]:62201"]
+public = "10.77.0.1:62201"
+state = "state"
+
+[firewall]
+backend = "nftables"
+
+[helper]
+socket = "${folder}/helper.sock"
+
+[services.ssh]
+ports = ["tcp/22"]
+
+[services.nas]
+ports = ["tcp/445"]
+destination = ["10.88.0.2"]
+
+[services.backup.exec]
+open = ["/bin/true"]
+as = "backup"
+`
+
+describeWithNamespaces('oneknockd doctor', () => {
+  let lab: Lab
+  let program: Awaited<ReturnType<typeof buildDaemon>>
+  let daemon: Daemon
+
+  beforeAll(async () => {
+    ;[lab, program] = await Promise.all([openLab(), buildDaemon()])
+  })
+  beforeEach(() => {
+    daemon = new Daemon(lab.server, program.path, config)
+  })
+  afterEach(async () => {
+    await daemon.remove()
+    await lab.server.nft('flush ruleset')
+  })
+  afterAll(async () => {
+    await lab?.close()
+    program?.remove()
+  })
+
+  async function doctor(): Promise<{ status: number; about: (check: string) => Finding[] }> {
+    const { status, stdout } = await daemon.command('doctor', '--json')
+    const findings: Finding[] = JSON.parse(stdout)
+    return { status, about: check => findings.filter(one => one.check === check) }
+  }
+
+  it('finds what is missing before the daemon is up', async () => {
+    const { status, about } = await doctor()
+    expect(status).toBe(1)
+    expect(about('configuration')).toMatchObject([{ state: 'fine' }])
+    expect(about('files')).toMatchObject([{ state: 'fine' }])
+    expect(about('daemon')).toMatchObject([{ state: 'problem' }])
+    expect(about('guard')).toMatchObject([{ state: 'problem', remedy: expect.any(String) }])
+    expect(about('guard at boot')).toMatchObject([{ state: 'warning' }])
+    expect(about('helper')).toMatchObject([
+      { state: 'problem', remedy: 'systemctl enable --now oneknockd-helper' },
+    ])
+    for (const check of ['clock', 'receive buffer', 'disk', 'unseen traffic']) {
+      expect(about(check)).toHaveLength(1)
+    }
+  })
+
+  it('finds the chains of others that would keep an opened door shut; its remedies work', async () => {
+    await daemon.start()
+    await daemon.command('firewall', 'apply')
+    const before = await doctor()
+    expect(before.about('guard')).toMatchObject([{ state: 'fine' }])
+    expect(before.about('guard at boot')).toMatchObject([{ state: 'fine' }])
+    expect(before.about('other chains')).toMatchObject([{ state: 'fine' }])
+
+    await lab.server.nft(`
+      table inet filter {
+        chain input {
+          type filter hook input priority filter; policy drop;
+          ct state established,related accept
+          ct state new udp dport 62201 accept
+        }
+        chain forward { type filter hook forward priority filter; ip saddr 10.9.0.0/16 accept; drop; }
+      }`)
+    const { status, about } = await doctor()
+    expect(status).toBe(1)
+    const shut = about('other chains')
+    expect(shut.map(({ state, found }) => `${state}: ${found}`)).toEqual([
+      'problem: chain inet filter input drops knocks at udp/62201 (its policy)',
+      'problem: chain inet filter input drops tcp/22 (its policy)',
+      expect.stringMatching(
+        /^warning: chain inet filter forward drops tcp\/445 over IPv4 for all but/,
+      ),
+      expect.stringMatching(
+        /^problem: chain inet filter forward drops tcp\/445 over IPv6 \(forward/,
+      ),
+    ])
+    for (const { remedy } of shut) {
+      const [, command = ''] = /: (nft .*)$/.exec(remedy ?? '') ?? []
+      await lab.server.run(...command.split(' '))
+    }
+    expect((await doctor()).about('other chains')).toMatchObject([{ state: 'fine' }])
+  })
+
+  it('finds a guard that is behind its configuration, or on trial', async () => {
+    await daemon.start()
+    await daemon.command('firewall', 'try', '1m')
+    expect((await doctor()).about('guard')).toMatchObject([
+      { state: 'warning', remedy: 'if all is well, run: oneknockd firewall apply' },
+    ])
+    await daemon.end('SIGKILL')
+    await lab.server.nft('delete table inet oneknock')
+    await lab.server.nft('add table inet oneknock')
+    const { about } = await doctor()
+    expect(about('guard')).toMatchObject([{ found: 'the guard does not close tcp/22, tcp/445' }])
+  })
+
+  it('finds files that others can read, and interfaces that pass by the guard', async () => {
+    await daemon.enrol('alice', 'ssh')
+    const file = join(daemon.folder, 'users', 'alice.toml')
+    chmodSync(file, 0o640)
+    await lab.server.run('ip', 'link', 'add', 'past', 'link', 'eth1', 'type', 'macvlan')
+    const { status, about } = await doctor()
+    expect(status).toBe(1)
+    expect(about('files')).toMatchObject([{ state: 'problem', remedy: `chmod 600 ${file}` }])
+    expect(about('configuration')[0]?.found).toContain('others can read it')
+    expect(about('unseen traffic')).toMatchObject([
+      { state: 'warning', found: expect.stringContaining('past is macvlan') },
+    ])
+    await lab.server.run('ip', 'link', 'del', 'past')
+    const { stdout } = await daemon.command('doctor')
+    expect(stdout).toMatch(/^problem {2}files: .*\n {9}chmod 600 /m)
+  })
+})
