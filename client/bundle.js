@@ -82,6 +82,11 @@ await writeFile(join(out, 'package.json'), '{ "type": "commonjs" }\n')
 await chmod(join(out, 'oneknock.js'), 0o755)
 await writeFile(join(out, 'LICENSES.txt'), await licences(bundles.flatMap(bundled)))
 
+// From the definitions as they were compiled: `tsc -b` comes first.
+const { manualPage } = await import('./dist/manual.js')
+await mkdir(join(here, 'dist', 'man'), { recursive: true })
+await writeFile(join(here, 'dist', 'man', 'oneknock.1'), manualPage(version))
+
 /** What an earlier build has left: a part of the TUI is named by what is in it. */
 async function removeStale(built) {
   const current = built

@@ -1,5 +1,6 @@
-import { Command } from 'commander'
+import { Argument, Command } from 'commander'
 import type { AddFlags } from './commands/add.ts'
+import type { Shell } from './commands/completion.ts'
 import type { DoctorFlags } from './commands/doctor.ts'
 import type { ExecFlags } from './commands/exec.ts'
 import type { KnockFlags } from './commands/knock.ts'
@@ -8,6 +9,7 @@ import type { ListFlags } from './commands/list.ts'
 import {
   ADD_HELP,
   CLOSE_HELP,
+  COMPLETION_HELP,
   DOCTOR_HELP,
   EXEC_HELP,
   KNOCK_HELP,
@@ -171,6 +173,15 @@ export function defineCommands({ version, complain, command = [], end }: Definit
     .addHelpText('after', DOCTOR_HELP)
     .action(async (target: string, flags: DoctorFlags) =>
       end(await (await import('./commands/doctor.ts')).doctorCommand(target, flags, version)),
+    )
+  program
+    .command('completion')
+    .summary('teach a shell to complete')
+    .description('Print the script that teaches a shell to complete commands, options and targets.')
+    .addArgument(new Argument('<shell>', 'bash, zsh or fish').choices(['bash', 'zsh', 'fish']))
+    .addHelpText('after', COMPLETION_HELP)
+    .action(async (shell: Shell) =>
+      end((await import('./commands/completion.ts')).completionCommand(shell, program)),
     )
   return program
 }

@@ -135,3 +135,9 @@ Exit status: 0 nothing is wrong, or only worth a warning; else that of the
 first thing that fails: 2 profile or key, 3 no reply or no way, 4 refused.
 --json prints an object with "target" and "findings": a list of "check",
 "status" (ok, warn, fail), "what" and, if it is not ok, "next".`
+
+export const COMPLETION_HELP = `
+Examples:
+  source <(oneknock completion bash)      in ~/.bashrc
+  oneknock completion zsh > "\${fpath[1]}/_oneknock"
+  oneknock completion fish > ~/.config/fish/completions/oneknock.fish`
