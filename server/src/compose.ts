@@ -18,6 +18,8 @@ import { ownAddresses, systemHost } from './host.ts'
 import type { Head } from './ledger/lines.ts'
 import { udpListener } from './listeners/udp.ts'
 import type { Log } from './log.ts'
+import { serveMetrics } from './metrics/server.ts'
+import { Metrics } from './metrics.ts'
 import { pooledRandom } from './random.ts'
 import { logEvent, Trail } from './trail.ts'
 import { Upkeep } from './upkeep.ts'
@@ -98,10 +100,16 @@ async function start(
     else logLedger(log, note)
   })
   undo.push(() => ledger.close())
+  const current = { config, directory }
+  const metrics =
+    config.metricsAt &&
+    new Metrics({ state, counters, directory: () => current.directory, head: () => ledger.head() })
   const trail = new Trail()
   const record: Record = async (event, options) => {
     const at = clock.now()
+    const began = clock.monotonic()
     const written = await ledger.append(event, options)
+    metrics?.wrote(clock.monotonic() - began, written.ok ? undefined : written.error.why)
     if (written.ok) {
       logEvent(log, event)
       trail.tell({ at, event })
@@ -111,7 +119,6 @@ async function start(
     return written.ok
   }
 
-  const current = { config, directory }
   const keyring = new Keyring(config.freshness)
   keyring.assign(devicesOf(directory))
   while (keyring.hints.prepare(clock.now(), HINTS_AT_START));
@@ -123,7 +130,11 @@ async function start(
   }
   const doors = new Doors({
     hooksOf: name => hooks.filter(hook => serves(hook, current.config.services.get(name))),
-    report: ({ opening, ...fault }) => log.error({ ...fault, service: opening.service }, 'hook'),
+    report: ({ opening, ...fault }) => {
+      log.error({ ...fault, service: opening.service }, 'hook')
+      metrics?.failed(fault)
+    },
+    observe: metrics && ((hook, action, ms) => metrics.asked(hook, action, ms)),
     isPersonal: name => {
       const service = current.config.services.get(name)
       return service !== undefined && isPersonal(service)
@@ -154,12 +165,21 @@ async function start(
     ownAddresses,
     report: note => logUdp(log, note),
   })
-  await step('listen', listener.start(gatekeeper.judge))
+  const judge = metrics ? metrics.timed(gatekeeper.judge) : gatekeeper.judge
+  await step('listen', listener.start(judge))
   undo.push(async () => {
     await listener.stop()
     await gatekeeper.idle()
     await record({ event: 'note', what: 'stopped' })
   })
+  if (metrics && config.metricsAt) {
+    undo.push(
+      await step(
+        'listen',
+        serveMetrics(config.metricsAt, () => metrics.read()),
+      ),
+    )
+  }
   await record({ event: 'note', what: 'started' })
 
   const unlock = (user: string): Promise<boolean> => {

@@ -24,6 +24,8 @@ export interface Fault {
 export interface DoorsOptions {
   readonly hooksOf: (service: string) => readonly Hook[]
   readonly report: (fault: Fault) => void
+  /** Told how long each call took, whatever came of it. */
+  readonly observe?: ((hook: string, action: Fault['action'], ms: number) => void) | undefined
   readonly limitMs?: number
   readonly isPersonal?: IsPersonal
 }
@@ -200,6 +202,7 @@ export class Doors {
     opening: Opening,
   ): Promise<Fault | undefined> {
     const limitMs = this.#options.limitMs ?? HOOK_LIMIT_MS
+    const began = performance.now()
     const work = hook[action](opening)
     try {
       const late = await outlasts(work, limitMs)
@@ -214,6 +217,8 @@ export class Doors {
       const fault = { action, opening, hook: hook.name, code, message }
       this.#options.report(fault)
       return fault
+    } finally {
+      this.#options.observe?.(hook.name, action, performance.now() - began)
     }
   }
 
