@@ -19,6 +19,7 @@ export type Action =
   | 'copy'
   | 'run'
   | 'help'
+  | 'suspend'
   | 'quit'
 
 export interface Binding {
@@ -111,11 +112,19 @@ const BINDINGS: Readonly<Record<Screen['kind'], readonly Binding[]>> = {
   history: [UP, DOWN, { key: 'tab', action: 'history' }, HELP, BACK],
 }
 
-/** Works everywhere, as it does in every program. */
-const QUIT: Binding = { key: '^c', action: 'quit', help: 'quit; what is open stays open' }
+/** These work everywhere, as they do in every program. */
+const EVERYWHERE: readonly Binding[] = [
+  { key: '^c', action: 'quit', help: 'quit; what is open stays open' },
+  {
+    key: '^z',
+    action: 'suspend',
+    help: 'back to the shell for a while',
+    when: ({ work }) => work === undefined,
+  },
+]
 
 export const bindingsOf = (state: State): readonly Binding[] =>
-  [...BINDINGS[state.screen.kind], QUIT].filter(({ when }) => when?.(state) ?? true)
+  [...BINDINGS[state.screen.kind], ...EVERYWHERE].filter(({ when }) => when?.(state) ?? true)
 
 /** What a key means on the screen that is shown. */
 export const actionOf = (state: State, key: string): Action | undefined =>

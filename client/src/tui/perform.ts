@@ -14,6 +14,8 @@ export interface Terminal {
   lend<T>(use: () => Promise<T>): Promise<T>
   /** Runs a command line as if it had been typed before the session, and waits for its end. */
   run(command: string): Promise<Note>
+  /** Stops this process, as ^Z does others, until the shell lets it go on. */
+  suspend(): Promise<void>
   copy(text: string): void
 }
 
@@ -41,6 +43,9 @@ export function performOn(terminal: Terminal): Perform {
         )
       case 'run':
         return tell(done(work, await terminal.run(work.command)))
+      case 'suspend':
+        await terminal.suspend()
+        return tell(done(work))
     }
   }
 }
@@ -51,7 +56,7 @@ interface Means {
   readonly tell: Tell
 }
 
-const done = ({ id }: Work, note: Note): Happening => ({ type: 'done', work: id, note })
+const done = ({ id }: Work, note?: Note): Happening => ({ type: 'done', work: id, note })
 
 /** The key stays here: it is read for each knock, and never a part of the state. */
 async function knockFor(

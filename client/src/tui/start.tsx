@@ -8,7 +8,7 @@ import { performOn } from './perform.ts'
 import { readProfiles } from './profiles.ts'
 import { runInShell } from './run.ts'
 import { Session } from './session.ts'
-import { begin, type Note, type State } from './state.ts'
+import { begin, type State } from './state.ts'
 import { themeFor } from './theme.ts'
 
 /** Ends at these, with the terminal as it was found. */
@@ -46,7 +46,8 @@ class Tui {
     const state = begin(readProfiles(), this.#fullscreen.size, systemClock.now())
     const perform = performOn({
       lend: use => this.#lend(use),
-      run: command => this.#run(command),
+      run: command => this.#lendAll(() => runInShell(command)),
+      suspend: () => this.#lendAll(() => this.#suspend()),
       copy: text => this.#fullscreen.copy(text),
     })
     this.#session = new Session(state, systemClock, perform)
@@ -89,20 +90,27 @@ class Tui {
       return await use()
     } finally {
       this.#isLent = false
-      this.#fullscreen.clear()
+      this.#onResize()
     }
   }
 
-  /** On the screen from before the session, so that what the command says can be read afterwards. */
-  #run(command: string): Promise<Note> {
+  /** The same on the screen from before the session: what is said there can be read afterwards. */
+  #lendAll<T>(use: () => Promise<T>): Promise<T> {
     return this.#lend(async () => {
       this.#fullscreen.leave()
       try {
-        return await runInShell(command)
+        return await use()
       } finally {
         this.#fullscreen.enter()
       }
     })
+  }
+
+  async #suspend(): Promise<void> {
+    process.kill(process.pid, 'SIGTSTP')
+    await setImmediate()
+    // Nobody tells a stopped process of the terminal's new size: it has Node look.
+    process.kill(process.pid, 'SIGWINCH')
   }
 
   #stopDrawing(): void {

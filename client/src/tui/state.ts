@@ -170,6 +170,7 @@ export type Work = { readonly id: number } & (
   | { readonly kind: 'add'; readonly invitation: string; readonly name: string }
   | { readonly kind: 'copy'; readonly text: string }
   | { readonly kind: 'run'; readonly command: string }
+  | { readonly kind: 'suspend' }
 )
 
 export type Code =

@@ -81,6 +81,25 @@ describe.skipIf(!hasTmux && process.env.CI !== 'true')(
   },
 )
 
+describe.skipIf(!hasTmux && process.env.CI !== 'true')('^Z', () => {
+  it('gives the terminal back as it was, until the shell goes on with the session', async () => {
+    const tmux = await sit({ env: { JOBS: 'yes' } })
+    tmux.press('Enter')
+    await tmux.sees(/Code/)
+    tmux.press('C-z')
+    expect(await tmux.sees(/suspended=148/)).toContain('a line from before the session')
+    expect(tmux.property('alternate_on')).toBe('0')
+    tmux.resize(70, 22)
+    tmux.press('Enter')
+    const screen = await tmux.sees(/Code {2}·/)
+    expect(screen.split('\n')[1]).toBe('─'.repeat(70))
+    tmux.type('12')
+    await tmux.sees(/● ● · /)
+    tmux.press('C-c')
+    expect(await tmux.ends()).toBe(0)
+  })
+})
+
 describe.skipIf(!hasTmux && process.env.CI !== 'true')('the screen', () => {
   it('is drawn anew at every size, and nothing of it scrolls away', async () => {
     const tmux = await sit()

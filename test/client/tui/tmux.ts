@@ -44,6 +44,7 @@ export class Tmux {
     this.#tmux('set', '-s', 'set-clipboard', 'on')
     const variables = Object.entries({
       ...home.env,
+      HOME: home.path,
       LANG: 'C.UTF-8',
       NODE: process.execPath,
       BIN,
@@ -127,7 +128,9 @@ export class Tmux {
   /** The exit status of the program, once it has ended and left the terminal as it found it. */
   async ends(): Promise<number> {
     const screen = await this.sees(/status=\d+/)
-    const file = (name: string) => readFileSync(join(this.#home.path, name), 'utf8')
+    // All but the first line, which tells the size.
+    const file = (name: string) =>
+      readFileSync(join(this.#home.path, name), 'utf8').replace(/^.*\n/, '')
     await this.waits(() => existsSync(join(this.#home.path, 'after')), Boolean, 'the end')
     if (file('after') !== file('before')) throw new Error(`the modes differ:\n${file('after')}`)
     if (!screen.includes(BEFORE)) throw new Error(`what was there before is gone:\n${screen}`)
@@ -157,8 +160,11 @@ PATH="$HERE:$PATH"
 until [ -e "$HERE/go" ]; do sleep 0.02; done
 echo '${BEFORE}'
 stty -a >"$HERE/before"
+[ -z "$JOBS" ] || set -m
 sh -c 'echo $$ >"$HERE/pid"; exec "$NODE" "$BIN" $ARGS'
-echo "status=$?"
+status=$?
+[ -z "$JOBS" ] || { echo "suspended=$status"; read -r _; fg; status=$?; }
+echo "status=$status"
 stty -a >"$HERE/after.part"
 mv "$HERE/after.part" "$HERE/after"
 exec cat

@@ -428,6 +428,13 @@ describe('everywhere', () => {
     expect(new Play(HOME).press('?', '^c').state.isOver).toBe(true)
   })
 
+  it('^Z suspends the session, unless something is under way', () => {
+    const play = new Play(HOME).press('^z')
+    expect(play.work.kind).toBe('suspend')
+    play.tell({ type: 'done', work: play.work.id, note: undefined })
+    expect(play.press('enter').type('123456').press('enter', '^z').work.kind).toBe('knock')
+  })
+
   it('Tab shows the history, from the newest', () => {
     const play = new Play(HOME).open(1).pass(1).press('escape', 'tab')
     expect(play.press('down').screen('history').up).toBe(0)

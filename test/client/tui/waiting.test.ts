@@ -172,9 +172,11 @@ describe.skipIf(!hasTmux && process.env.CI !== 'true')('the command', () => {
     tmux.press('r')
     const screen = await tmux.sees(/connected: 127\.0\.0\.1/)
     expect(screen).toContain('a line from before')
+    tmux.resize(70, 22)
     tmux.type('hello')
     tmux.press('Enter')
     await tmux.sees(/ssh 127\.0\.0\.1: ended[\s\S]*extend/)
+    expect(tmux.screen().split('\n')[1]).toBe('─'.repeat(70))
     expect(readFileSync(join(home.path, 'within'), 'utf8')).toBe(
       readFileSync(join(home.path, 'before'), 'utf8'),
     )
