@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { fail, ok, type Result } from '@oneknock/shared'
 import type { Config } from '../config.ts'
 import type { Keyring } from '../core/keyring.ts'
@@ -69,6 +70,7 @@ function changedForGood(before: Config, after: Config): string | undefined {
     before.firewall.backend !== after.firewall.backend && 'firewall.backend',
     before.adminGroup !== after.adminGroup && 'admin.group',
     before.helperSocket !== after.helperSocket && 'helper.socket',
+    !isDeepStrictEqual(before.metricsAt, after.metricsAt) && 'metrics.listen',
   ].filter(key => key !== false)
   return changed.length > 0
     ? `${changed.join(' and ')} cannot change while the daemon runs: restart it`
