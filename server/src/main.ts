@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import { declareAudit } from './cli/audit.ts'
+import { declareCompletion } from './cli/completion.ts'
 import { declareDaemon } from './cli/daemon.ts'
 import { act, examples } from './cli/declare.ts'
 import { declareFirewall } from './cli/firewall.ts'
@@ -78,6 +79,7 @@ declareUsers(program)
 declareDevices(program)
 declareAudit(program)
 declareFirewall(program)
+declareCompletion(program)
 
 // `oneknockd user list | head` has all it wants once the pipe is closed.
 process.stdout.on('error', () => process.exit(1))
