@@ -90,6 +90,17 @@ describeWithNamespaces('nftables: commands for nft', () => {
     expect(guard.kinds()).not.toContain('guard-lost')
   })
 
+  it('leaves no child behind, however it ends', async () => {
+    const guard = fixture.guard({ services: [ssh] })
+    await guard.start()
+    const children = guard.children('nft')
+    expect(children).toHaveLength(3)
+    await guard.kill()
+    await vi.waitFor(() => {
+      for (const pid of children) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+    }, PATIENCE)
+  })
+
   it('gives up on a child that hangs, and takes another', async () => {
     const guard = fixture.guard({ services: [ssh] })
     await guard.start()

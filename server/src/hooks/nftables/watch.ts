@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { TABLE } from './elements.ts'
-import { CHILD_ENV } from './program.ts'
+import { CHILD_ENV, findProgram } from './program.ts'
 
 /** Milliseconds until another is tried after one that ended: the heartbeat sees the same, later. */
 const RESTART_PAUSE = 10_000
@@ -34,7 +34,8 @@ export class Watch {
   }
 
   #watch(): void {
-    const child = spawn(this.#program, ['monitor', 'destroy', 'tables'], {
+    const [program, ...args] = endingWithUs([this.#program, 'monitor', 'destroy', 'tables'])
+    const child = spawn(program, args, {
       env: CHILD_ENV,
       cwd: '/',
       stdio: ['ignore', 'pipe', 'ignore'],
@@ -52,4 +53,10 @@ export class Watch {
       this.#restart = setTimeout(() => this.#watch(), RESTART_PAUSE).unref()
     })
   }
+}
+
+/** It reads nothing, so nothing would tell it that this process was killed: the kernel does. */
+function endingWithUs(command: [string, ...string[]]): [string, ...string[]] {
+  const setpriv = findProgram('setpriv')
+  return setpriv ? [setpriv, '--pdeathsig', 'TERM', '--', ...command] : command
 }
