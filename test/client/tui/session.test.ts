@@ -80,9 +80,9 @@ describe.skipIf(!hasTmux && process.env.CI !== 'true')('a session', () => {
     await tmux.sees(/home: closed: web/)
     expect(await daemon.isOpen('web')).toBe(false)
     tmux.press('Tab')
-    await tmux.sees(/code is wrong[\s\S]*open for 30m: web[\s\S]*closed: web/)
+    await tmux.sees(/› history[\s\S]*code is wrong[\s\S]*open for 30m: web[\s\S]*closed: web/)
     tmux.press('Escape')
-    await tmux.sees(/❯/)
+    await tmux.sees(/type to filter/)
     tmux.press('Escape')
     expect(await tmux.ends()).toBe(0)
 
