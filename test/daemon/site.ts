@@ -148,6 +148,11 @@ export class Site implements Endpoint {
     return this.log.find(({ msg }) => msg === message)
   }
 
+  /** What went wrong, in its own words. */
+  complaints(): LogLine[] {
+    return this.log.filter(({ level }) => level >= 50)
+  }
+
   lastWords(): string {
     return this.log
       .slice(-10)
