@@ -8,8 +8,9 @@ export interface Endpoint {
 
 /** A service that can be reached answers within it, anywhere on earth; a door that is shut says nothing. */
 export const CONNECT_MS = 400
-/** A gate hangs up on strangers as soon as it has seen them: one round trip at the most. */
-const HANG_UP_MS = 250
+/** For what comes after the round trip that a gate needs to hang up. */
+const SLACK_MS = 50
+const HANG_UP_MAX_MS = 1_000
 
 /** `HOST:PORT` as ssh writes `%h:%p`: an IPv6 address may do without brackets, since a port always follows. */
 export function parseEndpoint(text: string): Endpoint | undefined {
@@ -28,21 +29,40 @@ export function parsePort(text: string): number | undefined {
 export async function answers({ host, port }: Endpoint): Promise<boolean> {
   const addresses = await addressesOf(host)
   if (!addresses.ok) return false
-  const dialled = await dial(addresses.value, port, CONNECT_MS)
-  return dialled.ok && (await isLetIn(dialled.value))
+  const socket = await dialIn(addresses.value, port)
+  socket?.destroy()
+  return socket !== undefined
 }
 
-/** By a service that speaks first, or one that waits for us to; not by a gate. */
-function isLetIn(socket: Socket): Promise<boolean> {
+/** A connection to a service, in the time that an open door takes; none to a gate that hangs up. */
+export async function dialIn(
+  addresses: readonly string[],
+  port: number,
+): Promise<Socket | undefined> {
+  const startedAt = performance.now()
+  const dialled = await dial(addresses, port, CONNECT_MS)
+  if (!dialled.ok) return undefined
+  const roundTrip = performance.now() - startedAt
+  return (await isLetIn(dialled.value, roundTrip)) ? dialled.value : undefined
+}
+
+/**
+ * A gate completes the handshake with strangers before it hangs up. Nothing is said to it meanwhile,
+ * so nothing is lost, and nothing has to be said twice; a service that speaks first ends the wait.
+ */
+function isLetIn(socket: Socket, roundTripMs: number): Promise<boolean> {
   return new Promise(settle => {
     const end = (isIn: boolean) => {
       clearTimeout(limit)
-      socket.destroy()
+      socket.off('readable', look).off('error', hungUp)
+      if (!isIn) socket.destroy()
       settle(isIn)
     }
-    const limit = setTimeout(() => end(true), HANG_UP_MS)
-    socket.once('data', () => end(true))
-    socket.once('end', () => end(false))
-    socket.once('error', () => end(false))
+    // Readable without a byte is the end.
+    const look = () => end(socket.readableLength > 0)
+    const hungUp = () => end(false)
+    const limit = setTimeout(() => end(true), Math.min(HANG_UP_MAX_MS, 2 * roundTripMs + SLACK_MS))
+    socket.on('readable', look)
+    socket.on('error', hungUp)
   })
 }

@@ -2,9 +2,9 @@ import type { Socket } from 'node:net'
 import { addressesOf, dial } from '../dial.ts'
 import { EXIT, type Exit, Failure } from '../exit.ts'
 import { warn } from '../output.ts'
-import { CONNECT_MS, type Endpoint, parsePort } from '../probe.ts'
+import { dialIn, type Endpoint, parsePort } from '../probe.ts'
 import { quote } from '../quote.ts'
-import { type Ending, ownEnds, splice } from '../splice.ts'
+import { ownEnds, splice } from '../splice.ts'
 import { type KnockerFlags, mustPass, passageTo } from './knocker.ts'
 
 /** The door is open by now: what does not answer within it is not there. */
@@ -28,16 +28,12 @@ export async function proxyCommand(
     throw new Failure(EXIT.noReply, line)
   }
   const since = Date.now()
-  const ends = ownEnds()
   const place = { host, port }
-  const first = await dial(found.value, port, CONNECT_MS)
-  const ending = first.ok ? await splice(first.value, ends) : undefined
-  if (ending && ending.kind !== 'unheard') return exitOf(ending, place)
-
+  const first = await dialIn(found.value, port)
+  if (first) return connect(first, place)
   const { exit, line } = await mustPass(passage, since)
   if (exit !== EXIT.opened) throw new Failure(exit, line)
-  const socket = await mustDial(found.value, place)
-  return exitOf(await splice(socket, ends, ending?.said), place)
+  return connect(await mustDial(found.value, place), place)
 }
 
 async function mustDial(addresses: readonly string[], { host, port }: Endpoint): Promise<Socket> {
@@ -49,9 +45,9 @@ async function mustDial(addresses: readonly string[], { host, port }: Endpoint):
   )
 }
 
-function exitOf(ending: Ending, { host, port }: Endpoint): Exit {
-  if (ending.kind === 'ended') return EXIT.opened
-  const why = ending.kind === 'lost' ? `(${ending.cause})` : 'at once, though the door is open'
-  warn(`${quote(host)} port ${port} hung up ${why}`)
+async function connect(socket: Socket, { host, port }: Endpoint): Promise<Exit> {
+  const broken = await splice(socket, ownEnds())
+  if (broken === undefined) return EXIT.opened
+  warn(`the connection to ${quote(host)} port ${port} broke (${broken})`)
   return EXIT.noReply
 }
