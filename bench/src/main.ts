@@ -1,7 +1,7 @@
 /** `npm run bench`: runs the scenarios, and says what came of them. */
 import { HELP, parseOptions } from './cli/options.ts'
 import { runAll } from './cli/run.ts'
-import { keepAside } from './harness/cores.ts'
+import { keepOn } from './harness/cores.ts'
 import { describeMachine } from './harness/machine.ts'
 import { toJson } from './report/json.ts'
 import { toMarkdown } from './report/markdown.ts'
@@ -25,7 +25,7 @@ async function main(words: readonly string[]): Promise<number> {
   process.once('SIGTERM', () => process.exit(143))
   const { json, only, full } = options.value
   const machine = describeMachine()
-  keepAside()
+  keepOn('sender') // It only looks on.
   const wanted = scenarios.filter(({ rows }) => !only || rows.some(row => only.includes(row)))
   const outcome = await runAll(wanted, full, line => process.stderr.write(`${line}\n`))
   const results = { at: new Date().toISOString(), full, machine, ...outcome }

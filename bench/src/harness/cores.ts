@@ -14,9 +14,9 @@ export function pinned(side: Side): readonly string[] {
   return ['taskset', '-c', list.join(',')]
 }
 
-/** Moves this process, which only looks on, to the sender's side. */
-export function keepAside(): void {
-  const [command, , list] = pinned('sender')
+/** Moves this process, with all its threads, to that side. */
+export function keepOn(side: Side): void {
+  const [command, , list] = pinned(side)
   if (command) spawnSync(command, ['-a', '-c', '-p', list!, `${process.pid}`], { stdio: 'ignore' })
 }
 

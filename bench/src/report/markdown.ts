@@ -38,7 +38,7 @@ function row(figure: Figure): string {
   return `| ${cells.join(' | ')} |`
 }
 
-function describe(machine: Machine): string {
+export function describe(machine: Machine): string {
   const { cpu, cores, memoryGB, system, node, filesystem, load, receiveBuffer } = machine
   const buffer = receiveBuffer ? `, receive buffers up to ${receiveBuffer / 1024} KiB` : ''
   return `${cpu}, ${cores} cores, ${memoryGB} GB; ${system}; Node ${node}; ledgers on ${filesystem}${buffer}; load before the run ${load}.`
