@@ -110,15 +110,27 @@ export function isZero(bytes: Uint8Array, start: number, end: number): boolean {
  * Whether `length` bytes are the same, in time that does not depend on where they differ. Offsets
  * instead of slices, since the refusing path allocates nothing. Bytes beyond the end equal nothing.
  */
-export function equalBytes(
+export const equalBytes = (
   a: Uint8Array,
   aOffset: number,
   b: Uint8Array,
   bOffset: number,
   length: number,
-): boolean {
-  if (aOffset + length > a.length || bOffset + length > b.length) return false
+): boolean => equalMask(a, aOffset, b, bOffset, length) !== 0
+
+/**
+ * The same as bits: all ones, or none. For those who go on, whichever it is: a branch would take a
+ * nanosecond more for one answer than for the other, and a million measurements find that.
+ */
+export function equalMask(
+  a: Uint8Array,
+  aOffset: number,
+  b: Uint8Array,
+  bOffset: number,
+  length: number,
+): number {
+  if (aOffset + length > a.length || bOffset + length > b.length) return 0
   let difference = 0
   for (let i = 0; i < length; i++) difference |= a[aOffset + i]! ^ b[bOffset + i]!
-  return difference === 0
+  return (difference - 1) >> 31
 }

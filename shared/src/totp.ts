@@ -1,6 +1,6 @@
 import { sha1 } from '@noble/hashes/legacy.js'
 import { HOTP, Secret, TOTP } from 'otpauth'
-import { equalBytes, writeAscii, writeU64 } from './bytes.ts'
+import { equalMask, writeAscii, writeU64 } from './bytes.ts'
 import { absorbKey, hmac, SHA1 } from './hmac.ts'
 
 /** RFC 6238's defaults, and the only values that every authenticator app honours. */
@@ -39,8 +39,7 @@ export function matchTotp(secret: Uint8Array, code: string, ms: number): number 
     writeU64(counter, 0, first + i)
     hmac(SHA1, states, 0, counter, counter.length, mac)
     writeCode(expected, mac)
-    const same = -Number(equalBytes(given, 0, expected, 0, TOTP_DIGITS))
-    match = match ^ ((match ^ i) & same)
+    match ^= (match ^ i) & equalMask(given, 0, expected, 0, TOTP_DIGITS)
   }
   states.fill(0)
   return isCode && match >= 0 ? first + match : undefined

@@ -1,4 +1,4 @@
-import { equalBytes, type Factor, matchTotp } from '@oneknock/shared'
+import { equalMask, type Factor, matchTotp } from '@oneknock/shared'
 import type { RecoveryCode, TotpFactor, User, YubiKey } from './directory.ts'
 import { hashRecoveryCode } from './recovery.ts'
 import { parseYubiKeyOtp, yubiKeyCounter } from './yubikey.ts'
@@ -113,10 +113,9 @@ function matchYubiKey(tokens: readonly YubiKey[], code: string): Burn | undefine
 
 /** Every code is hashed and compared, whichever matches. */
 function matchRecovery(codes: readonly RecoveryCode[], given: string): Burn | undefined {
-  let found: RecoveryCode | undefined
-  for (const code of codes) {
-    const hash = hashRecoveryCode(code.salt, given)
-    if (equalBytes(hash, 0, code.hash, 0, hash.length)) found = code
+  let found = -1
+  for (const [i, { salt, hash }] of codes.entries()) {
+    found ^= (found ^ i) & equalMask(hashRecoveryCode(salt, given), 0, hash, 0, hash.length)
   }
-  return found && { kind: 'recovery', id: found.id }
+  return found < 0 ? undefined : { kind: 'recovery', id: codes[found]!.id }
 }
