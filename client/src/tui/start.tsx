@@ -55,8 +55,8 @@ class Tui {
 
   start(): void {
     for (const signal of SIGNALS) process.on(signal, this.#onSignal)
+    // A rejection that nobody handles comes here too.
     process.on('uncaughtException', this.#onError)
-    process.on('unhandledRejection', this.#onError)
     process.stdin.on('end', this.#onHangUp)
     for (const stream of [process.stdin, process.stdout]) stream.on('error', this.#onHangUp)
     process.stdout.on('resize', this.#onResize)
@@ -121,7 +121,6 @@ class Tui {
   #leave(then: () => void): void {
     for (const signal of SIGNALS) process.off(signal, this.#onSignal)
     process.off('uncaughtException', this.#onError)
-    process.off('unhandledRejection', this.#onError)
     process.stdin.off('end', this.#onHangUp)
     process.stdout.off('resize', this.#onResize)
     this.#session.end()

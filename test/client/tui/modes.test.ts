@@ -127,6 +127,15 @@ describe.skipIf(!hasTmux && process.env.CI !== 'true')('the screen', () => {
     expect(tmux.written()).not.toContain('\x1b[3J')
   })
 
+  it('is mended by a new size, whatever others wrote on it', async () => {
+    const tmux = await sit()
+    tmux.scribble('\x1b[12;5Hsomebody\x1b[24;1Helse\x1b[3;3H')
+    await tmux.sees(/somebody[\s\S]*else/)
+    tmux.resize(90, 24)
+    await tmux.sees(/^─{90}$/m)
+    expect(await tmux.sees(/esc quit/)).not.toMatch(/somebody|else/)
+  })
+
   it('uses the sixteen colours alone', async () => {
     const tmux = await sit()
     expect(tmux.written()).toMatch(/\x1b\[36m/)

@@ -105,6 +105,11 @@ export class Tmux {
     this.#tmux('paste-buffer', '-p', '-b', 'pasted')
   }
 
+  /** Somebody else writes to the terminal. */
+  scribble(text: string): void {
+    writeFileSync(this.property('pane_tty'), text)
+  }
+
   resize(columns: number, rows: number): void {
     this.#tmux('resize-window', '-x', String(columns), '-y', String(rows))
   }

@@ -260,6 +260,16 @@ describe('a knock', () => {
     play.tell({ type: 'heard', work: id, event: { type: 'resolving', host: 'x' } })
     expect(play.state).toEqual(before)
   })
+
+  it('is not taken for the one before it', () => {
+    const play = knocking()
+    const { id } = play.work
+    play.press('escape', 'enter').type('654321').press('enter')
+    const before = play.state
+    play.tell({ type: 'knocked', work: id, result: opened(NOON + 1000) })
+    play.tell({ type: 'heard', work: id, event: { type: 'resolving', host: 'x' } })
+    expect(play.state).toEqual(before)
+  })
 })
 
 describe('an open door', () => {
