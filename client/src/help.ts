@@ -8,6 +8,8 @@ Exit status:
 
 export const MAIN_HELP = `
 Examples:
+  oneknock                                a screen for all of this, and a
+                                          countdown until the door closes
   oneknock add                            paste an invitation, unseen
   oneknock knock home                     open what you may open there; asks
                                           for the code

@@ -1,5 +1,6 @@
 import { formatNetwork } from '@oneknock/shared'
 import { EXIT, type Exit } from '../exit.ts'
+import { linkToFile } from '../hyperlink.ts'
 import { say, sayJson, warn } from '../output.ts'
 import type { Profile } from '../profile.ts'
 import { listProfiles, loadProfile, profilePath, profilesFolder } from '../profiles.ts'
@@ -33,7 +34,7 @@ export async function showCommand(name: string, flags: ListFlags): Promise<Exit>
   const shown = publicPart(name, mustLoad(name))
   if (flags.json) sayJson(shown)
   else {
-    const rows = Object.entries({ ...shown, file: profilePath(profilesFolder(), name) })
+    const rows = Object.entries({ ...shown, file: linkToFile(profilePath(profilesFolder(), name)) })
     const asText = (value: unknown) => (Array.isArray(value) ? value.join(' ') : String(value))
     for (const line of aligned(rows.map(([key, value]) => [key, asText(value)]))) say(line)
   }
