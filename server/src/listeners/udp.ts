@@ -1,13 +1,9 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { type Address, familyOf, parseAddress, scopeOf } from '@oneknock/shared'
 import type { Endpoint } from '../core/directory.ts'
+import { RECEIVE_BUFFER_BYTES } from '../core/limits.ts'
 import { type Judge, type Listener, SILENCE } from './listener.ts'
 
-/**
- * Datagrams that wait while the daemon is busy. The kernel's usual 208 KiB lost two thirds of a burst
- * of 500; this keeps thousands. The kernel caps it at net.core.rmem_max.
- */
-export const RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024
 /** How often a wildcard is compared with the addresses that the host has now. */
 export const RESCAN_MS = 2000
 
