@@ -1,6 +1,6 @@
 /** The reference: a socket that takes datagrams and counts them, as little as a receiver can do. */
 import { createSocket } from 'node:dgram'
-import { RECEIVE_BUFFER_BYTES } from '../../server/src/listeners/udp.ts'
+import { RECEIVE_BUFFER_BYTES } from '../../server/src/core/limits.ts'
 import { serve } from './harness/serve.ts'
 import { type Usage, usage } from './harness/usage.ts'
 

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { RECEIVE_BUFFER_BYTES } from '../../../server/src/listeners/udp.ts'
+import { RECEIVE_BUFFER_BYTES } from '../../../server/src/core/limits.ts'
 import { holdNamespace, Namespace } from '../../netns/namespace.ts'
 import { isRoot, lacking, run } from '../commands/cli.ts'
 
