@@ -77,15 +77,23 @@ async function ofConfig(config: Config): Promise<Finding[]> {
 
 async function daemon({ state }: Config): Promise<Finding[]> {
   try {
-    const status = (await askDaemon(state, { command: 'status' })) as
-      | { guard: GuardView }
-      | undefined
-    if (status) return [fine('daemon', 'runs')]
+    const status = await askDaemon(state, { command: 'status' })
+    if (status !== undefined) return [fine('daemon', 'runs'), ...letGo(status as Guarding)]
     const start = 'systemctl start oneknockd, or: oneknockd run'
     return [finding('daemon', 'problem', `none runs on ${state}, so nothing opens`, start)]
   } catch (error) {
     return [finding('daemon', 'unknown', (error as Error).message, 'run as root')]
   }
+}
+
+interface Guarding {
+  readonly guard: GuardView
+}
+
+function letGo({ guard: { guard } }: Guarding): Finding[] {
+  if (guard !== 'let go') return []
+  const found = 'its trial ran out: nothing is guarded, all is open'
+  return [finding('guard', 'problem', found, 'run: oneknockd firewall apply')]
 }
 
 async function helper({ services, helperSocket }: Config): Promise<Finding[]> {
