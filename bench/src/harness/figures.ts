@@ -43,6 +43,7 @@ export function formatNumber(value: number): string {
 }
 
 export const formatSample = (sample: Sample, unit: Unit): string => {
+  if (!Number.isFinite(sample.median)) return 'never'
   const spread = sample.runs > 1 ? ` ± ${Math.round(spreadOf(sample) * 100)} %` : ''
   const space = unit === '/s' || unit === '%' ? '' : ' '
   return `${formatNumber(sample.median)}${space}${unit}${spread}`

@@ -23,6 +23,10 @@ export interface Site extends Range {
   stop(): Promise<void>
 }
 
+/** Knocks come from many addresses, and elsewhere the loopback interface has one. */
+export const lacksLoopback = (): string | undefined =>
+  process.platform === 'linux' ? undefined : 'not Linux, so no 127.0.0.0/8'
+
 export const lacksNft = (): string | undefined =>
   lacksNetns() ?? (hasProgram('nft') ? undefined : 'no nft (nftables)')
 

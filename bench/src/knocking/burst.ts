@@ -1,27 +1,26 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { boundSocket, openProbe } from './probe.ts'
+import { makeShooter } from './shooter.ts'
 import type { Range, Shot } from './shot.ts'
 
-/** All shots at once; for each, milliseconds from the first one to its service's answer, or `null`. */
+/** If none has opened for so long, no more will. */
+const QUIET_MS = 2_000
+
+/** All at once; for each, milliseconds from the first shot to its service's answer; `null`: never. */
 export async function burst({
   shots,
-  host,
-  port,
-  door,
-  limitMs,
-}: Range & { readonly shots: readonly Shot[]; readonly limitMs: number }): Promise<
-  (number | null)[]
-> {
-  const probes = await Promise.all(shots.map(({ source }) => openProbe(door, source)))
-  const sockets = await Promise.all(shots.map(({ source }) => boundSocket(source)))
+  ...range
+}: Range & { readonly shots: readonly Shot[] }): Promise<(number | null)[]> {
+  const shooters = await Promise.all(shots.map(shot => makeShooter(range, shot)))
   const start = performance.now()
-  for (const [i, { datagram }] of shots.entries()) sockets[i]!.send(datagram, port, host)
-  let closed = probes
-  while (closed.length > 0 && performance.now() - start < limitMs) {
-    for (const probe of closed) probe.look()
+  for (const shooter of shooters) shooter.shoot()
+  let closed = shooters
+  for (let lastAt = start; closed.length > 0 && performance.now() - lastAt < QUIET_MS; ) {
+    for (const shooter of closed) shooter.look()
     await turn()
-    closed = closed.filter(({ answeredAt }) => answeredAt === undefined)
+    const left = closed.filter(({ openAt }) => openAt === undefined)
+    if (left.length < closed.length) lastAt = performance.now()
+    closed = left
   }
-  for (const each of [...probes, ...sockets]) each.close()
-  return probes.map(({ answeredAt }) => (answeredAt === undefined ? null : answeredAt - start))
+  for (const shooter of shooters) shooter.close()
+  return shooters.map(({ openAt }) => (openAt === undefined ? null : openAt - start))
 }

@@ -1,30 +1,26 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { boundSocket, openProbe } from './probe.ts'
+import { makeShooter } from './shooter.ts'
 import type { Range, Shot } from './shot.ts'
 
 /** A door that has not opened by then does not open. */
 const LIMIT_MS = 2_000
 
-/** For each shot, milliseconds from sending it to the service's first answer; `null`: never. */
+/** One by one: milliseconds from sending it to the service's first answer; `null`: never. */
 export async function openLatency({
   shots,
-  host,
-  port,
-  door,
+  ...range
 }: Range & { readonly shots: readonly Shot[] }): Promise<(number | null)[]> {
   const latencies: (number | null)[] = []
-  for (const { source, datagram } of shots) {
-    const probe = await openProbe(door, source)
-    const socket = await boundSocket(source)
+  for (const shot of shots) {
+    const shooter = await makeShooter(range, shot)
     const start = performance.now()
-    socket.send(datagram, port, host)
-    while (probe.answeredAt === undefined && performance.now() - start < LIMIT_MS) {
-      probe.look()
+    shooter.shoot()
+    while (shooter.openAt === undefined && performance.now() - start < LIMIT_MS) {
+      shooter.look()
       await turn()
     }
-    latencies.push(probe.answeredAt === undefined ? null : probe.answeredAt - start)
-    probe.close()
-    socket.close()
+    latencies.push(shooter.openAt === undefined ? null : shooter.openAt - start)
+    shooter.close()
   }
   return latencies
 }

@@ -59,6 +59,12 @@ async function tcpProbe({ host, port }: Door, source: string): Promise<Probe> {
 
 export function boundSocket(source: string): Promise<Socket> {
   const socket = createSocket('udp4')
-  socket.on('error', () => {})
-  return new Promise(resolve => socket.bind(0, source, () => resolve(socket)))
+  return new Promise((resolve, reject) => {
+    socket.once('error', reject)
+    socket.bind(0, source, () => {
+      socket.off('error', reject)
+      socket.on('error', () => {}) // Refused by a port that nobody has: as good as silence.
+      resolve(socket)
+    })
+  })
 }

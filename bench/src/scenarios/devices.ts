@@ -49,7 +49,7 @@ async function measure(
     backend: 'gate',
     port,
   })
-  const starts = full ? 5 : 3
+  const starts = full ? 5 : 2
   const runs = { start: [] as number[], memory: [] as number[], stall: [] as number[] }
   for (let run = 0; run < starts; run++) {
     const daemon = await startDaemon(world, { output: `${world.folder}/log-${run}` })
@@ -61,9 +61,9 @@ async function measure(
   return { start: sampleOf(runs.start), memory: sampleOf(runs.memory), stall: sampleOf(runs.stall) }
 }
 
-const TURNS = 3
+const TURNS = 2
 /** Hints are begun within a second of the turn, and go on for as long as the processor is busy. */
-const BEGIN_MS = 1_500
+const BEGIN_MS = 1_100
 const LOOK_MS = 200
 const IDLE_PART = 0.05
 

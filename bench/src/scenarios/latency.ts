@@ -1,7 +1,7 @@
 import { atLeast, atMost, type Figure } from '../harness/figures.ts'
 import { lacksFwknop } from '../harness/fwknop.ts'
 import { fwknopSite } from '../harness/fwknop-site.ts'
-import { gateSite, lacksNft, nftablesSite } from '../harness/site.ts'
+import { gateSite, lacksLoopback, lacksNft, nftablesSite } from '../harness/site.ts'
 import { ascending, quantile, ratios, sampleOf } from '../harness/stats.ts'
 import type { Context, Ground, Scenario } from './scenario.ts'
 
@@ -9,6 +9,7 @@ import type { Context, Ground, Scenario } from './scenario.ts'
 export const latency: Scenario = {
   rows: [6],
   title: 'packet sent to port open: gate, nftables, fwknop',
+  lacks: lacksLoopback,
   async run(context) {
     const gate = await series(context, 'gate', RUNS * SHOTS, gateSite, SHOTS)
     context.plot('latency', { gate: gate.flat() })

@@ -94,7 +94,8 @@ async function storm(
 
 function figuresOf({ id, what, calm, flooded }: Storm): Figure[] {
   const opened = sampleOf(flooded.map(run => 100 * partOf(run, Number.isFinite)))
-  const p99 = (runs: readonly number[][]) => runs.map(run => quantile(ascending(run), 0.99))
+  const p99 = (runs: readonly number[][]) =>
+    runs.map(run => quantile(ascending(run.filter(Number.isFinite)), 0.99))
   const slower: Sample = ratios(p99(flooded), p99(calm))
   return [
     {
@@ -108,7 +109,7 @@ function figuresOf({ id, what, calm, flooded }: Storm): Figure[] {
     {
       row: 8,
       id: `under-junk-${id}-p99`,
-      what: `until the answer, p99, ${what}`,
+      what: `until their answer, p99, ${what}`,
       value: sampleOf(p99(flooded)),
       unit: 'ms',
       reference: { what: 'no flood', value: sampleOf(p99(calm)) },
