@@ -3,7 +3,7 @@ import { whyNoInvitation } from '../invitation.ts'
 import type { Action } from './keys.ts'
 import { NOT_OF_NAMES } from './list.ts'
 import { ADD, type AddScreen, type State } from './state.ts'
-import { begin } from './steps.ts'
+import { assign } from './steps.ts'
 
 /** Many times the longest invitation: a bound on what a mistaken paste can fill. */
 const TEXT_MAX = 4096
@@ -59,5 +59,5 @@ function submitName(state: State, screen: AddScreen): State {
     const problem = `there is a target ${name} already: give this one another name`
     return { ...state, screen: { ...screen, problem } }
   }
-  return begin(state, { kind: 'add', invitation: text, name })
+  return assign(state, { kind: 'add', invitation: text, name })
 }

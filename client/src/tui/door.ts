@@ -1,7 +1,7 @@
 import { findDoor, isOpen, toClose } from './doors.ts'
 import type { Action } from './keys.ts'
 import type { Ask, State } from './state.ts'
-import { approach, begin, knock, targetOf } from './steps.ts'
+import { approach, assign, knock, targetOf } from './steps.ts'
 
 export function pressDoor(state: State, ask: Ask, action: Action): State {
   const door = findDoor(state.doors, ask)
@@ -17,9 +17,9 @@ export function pressDoor(state: State, ask: Ask, action: Action): State {
     case 'close':
       return knock(state, ask, 'close', { kind: 'none' }, toClose(door))
     case 'copy':
-      return begin(state, { kind: 'copy', text: command })
+      return assign(state, { kind: 'copy', text: command })
     case 'run':
-      return begin(state, { kind: 'run', command })
+      return assign(state, { kind: 'run', command })
     default:
       return state
   }

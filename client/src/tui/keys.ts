@@ -112,6 +112,9 @@ const BINDINGS: Readonly<Record<Screen['kind'], readonly Binding[]>> = {
   history: [UP, DOWN, { key: 'tab', action: 'history' }, HELP, BACK],
 }
 
+/** Windows has no shell that would let a stopped program go on. */
+const CAN_SUSPEND = process.platform !== 'win32'
+
 /** These work everywhere, as they do in every program. */
 const EVERYWHERE: readonly Binding[] = [
   { key: '^c', action: 'quit', help: 'quit; what is open stays open' },
@@ -119,7 +122,7 @@ const EVERYWHERE: readonly Binding[] = [
     key: '^z',
     action: 'suspend',
     help: 'back to the shell for a while',
-    when: ({ work }) => work === undefined,
+    when: ({ work }) => CAN_SUSPEND && work === undefined,
   },
 ]
 

@@ -77,7 +77,9 @@ function Said() {
 
 function Foot() {
   const { state, theme } = useView()
-  const shown = bindingsOf(state).filter(({ label }) => label !== undefined)
+  const shown = state.isHelpShown
+    ? [{ key: 'any key', label: 'back' }]
+    : bindingsOf(state).filter(({ label }) => label !== undefined)
   return (
     <Box paddingX={1} height={1} flexShrink={0} columnGap={3} overflowY="hidden">
       {shown.map(({ key, label }) => (

@@ -1,6 +1,6 @@
 import type { Action } from './keys.ts'
 import type { PassphraseScreen, State } from './state.ts'
-import { approach, begin, goBack } from './steps.ts'
+import { approach, assign, goBack } from './steps.ts'
 
 /** More than anybody types: a bound on what a mistaken paste can fill. */
 const TEXT_MAX = 1024
@@ -17,7 +17,7 @@ export function pressPassphrase(state: State, screen: PassphraseScreen, action: 
     case 'submit':
       return state.work || text === ''
         ? state
-        : begin(state, { kind: 'unlock', target: ask.target, passphrase: text })
+        : assign(state, { kind: 'unlock', target: ask.target, passphrase: text })
     default:
       return state
   }

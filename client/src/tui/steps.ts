@@ -5,10 +5,11 @@ import type { Ask, Code, FailedScreen, State, Target, Work } from './state.ts'
 
 /** The steps from one screen to another that several of them take. */
 
+/** Work before it has a name: of each kind, all but that. */
 type Task = Work extends infer W ? (W extends Work ? Omit<W, 'id'> : never) : never
 
 /** Gives the session something to do. */
-export function begin(state: State, task: Task): State {
+export function assign(state: State, task: Task): State {
   const id = state.works + 1
   return { ...state, works: id, work: { ...task, id } as Work }
 }
@@ -26,7 +27,7 @@ export function knock(
 ): State {
   const stage = code.kind === 'own' ? 'code' : 'resolving'
   const progress = { stage, since: state.now, detail: '', ways: [] } as const
-  const next = begin(state, { kind: 'knock', ask, verb, services, code })
+  const next = assign(state, { kind: 'knock', ask, verb, services, code })
   return { ...next, screen: { kind: 'knocking', ask, verb, progress } }
 }
 

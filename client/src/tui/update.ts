@@ -9,7 +9,7 @@ import { pressList, typeList } from './list.ts'
 import { pressPassphrase, stillLocked, typePassphrase, unlocked } from './passphrase.ts'
 import { rowsOf } from './rows.ts'
 import type { FailedScreen, Note, Profiles, Size, State, Target } from './state.ts'
-import { askCode, begin, fail, goBack } from './steps.ts'
+import { askCode, assign, fail, goBack } from './steps.ts'
 
 /** What can happen, and when by the wall clock. Answers name the work that they are to. */
 export type Event = { readonly at: number } & (
@@ -82,7 +82,7 @@ function press(state: State, key: string): State {
 
 function act(state: State, action: Action): State {
   if (action === 'quit') return { ...state, work: undefined, isOver: true }
-  if (action === 'suspend') return begin(state, { kind: 'suspend' })
+  if (action === 'suspend') return assign(state, { kind: 'suspend' })
   if (state.isHelpShown) return { ...state, isHelpShown: false }
   if (action === 'help') return { ...state, isHelpShown: true }
   const { screen } = state

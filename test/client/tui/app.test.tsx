@@ -98,7 +98,7 @@ const SCREENS: Readonly<Record<string, readonly [play: () => Play, ...words: str
   'a door whose time is up': [() => new Play(HOME).open(1).pass(1), 'its time was up'],
   'the history': [() => new Play(HOME).open(1).pass(1).press('escape', 'tab'), 'open for 30m'],
   'an empty history': [() => new Play(HOME).press('tab'), 'Nothing has happened yet'],
-  'the help': [() => new Play(HOME).press('enter', '?'), 'knock with'],
+  'the help': [() => new Play(HOME).press('enter', '?'), 'knock with this code', 'any key back'],
 }
 
 const theme = themeFor({ TERM: 'xterm' })

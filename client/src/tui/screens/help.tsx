@@ -37,7 +37,7 @@ export function Help({ about }: { about: Screen['kind'] }) {
         ))}
       </Box>
       <Box marginTop={1}>
-        <Text {...theme.faint}>In scripts: oneknock knock TARGET. Any key goes back.</Text>
+        <Text {...theme.faint}>In scripts: oneknock knock TARGET; see oneknock --help</Text>
       </Box>
     </Box>
   )
