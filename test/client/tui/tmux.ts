@@ -51,7 +51,8 @@ export class Tmux {
       HERE: home.path,
       ...env,
     }).flatMap(([name, value]) => ['-e', `${name}=${value}`])
-    this.#tmux('respawn-window', '-k', ...variables, `sh ${script}`)
+    // No person's terminal is a CI's: with it set, colours are left out.
+    this.#tmux('respawn-window', '-k', ...variables, `env -u CI sh ${script}`)
     this.#tmux('pipe-pane', '-o', `cat >>${this.#raw}`)
     writeFileSync(join(home.path, 'go'), '')
   }
