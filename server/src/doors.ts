@@ -1,7 +1,7 @@
 import type { Grant } from './core/grants.ts'
 import { type IsPersonal, type Opening, Openings, openingKey } from './core/openings.ts'
 import { type CuttingHook, type Hook, HookError } from './hooks/hook.ts'
-import { type Lane, Lanes } from './lanes.ts'
+import { Lanes, Pauses } from './lanes.ts'
 
 /**
  * The longest that a hook may take before it counts as failed. Hooks have shorter limits of their own
@@ -48,6 +48,8 @@ export class Doors {
   readonly #holders = new Map<string, Set<Hook>>()
   /** One opening's turns; different openings never wait for each other. */
   readonly #lanes = new Lanes()
+  /** Before a hook that could not close is asked again. */
+  readonly #pauses = new Pauses()
   readonly #options: DoorsOptions
   #stopped = false
 
@@ -117,7 +119,7 @@ export class Doors {
   /** Gives up retries; what is open stays with its kernel timeouts, and the ledger knows the rest. */
   stop(): void {
     this.#stopped = true
-    this.#lanes.hurry()
+    this.#pauses.endAll()
   }
 
   /** Sees to it that the hooks hold what is needed when its turn comes. */
@@ -132,6 +134,8 @@ export class Doors {
         if (fault) return fault
       }
       this.#held.set(key, needed.until)
+      // Whoever wanted to close it need not any more.
+      this.#pauses.end(key)
       return undefined
     })
   }
@@ -142,26 +146,24 @@ export class Doors {
     const tried = new Promise<Fault | undefined>(resolve => {
       tell = resolve
     })
-    const closed = this.#lanes.inTurn(openingKey(opening), lane =>
-      this.#close(opening, cut, lane, tell),
-    )
-    return { tried, closed }
+    return { tried, closed: this.#close(opening, cut, tell) }
   }
 
   /** Ends when every hook has closed, or when the opening is needed of it again; false at a stop. */
   async #close(
     opening: Opening,
     cut: boolean,
-    lane: Lane,
     tell: (fault: Fault | undefined) => void,
   ): Promise<boolean> {
+    const key = openingKey(opening)
     for (let pause = RETRY_MS; ; pause = Math.min(pause * 2, RETRY_MAX_MS)) {
-      const leaving = this.#leaving(opening)
-      const faults = await Promise.all(leaving.map(hook => this.#askToClose(hook, opening, cut)))
+      const faults = await this.#lanes.inTurn(key, () =>
+        Promise.all(this.#leaving(opening).map(hook => this.#askToClose(hook, opening, cut))),
+      )
       tell(first(faults))
       if (this.#leaving(opening).length === 0) return true
       if (this.#stopped) return false
-      await lane.pause(pause)
+      await this.#pauses.take(key, pause)
     }
   }
 

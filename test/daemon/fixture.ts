@@ -1,5 +1,6 @@
-import { createServer, type Server } from 'node:net'
 import { afterAll, afterEach, beforeAll } from 'vitest'
+import type { Endpoint } from '../../server/src/core/directory.ts'
+import { greeter } from '../crash/doors.ts'
 import { buildDaemon } from '../e2e/daemon.ts'
 import { Knocker } from './knocker.ts'
 import { Site, type SiteOptions } from './site.ts'
@@ -8,9 +9,9 @@ export interface Sites {
   /** A daemon that has not been started. It is gone after the test. */
   site(options: Omit<SiteOptions, 'program'>): Site
   /** Sends packets to it from that address of loopback. */
-  knocker(site: Site, from?: string): Promise<Knocker>
-  /** Answers each connection with that text and ends it. */
-  service(host: string, port: number, text: string): Promise<Server>
+  knocker(site: Endpoint, from?: string): Promise<Knocker>
+  /** What stands behind its gates: says that one is in, and hangs up. */
+  greet(site: Site, port?: number): Promise<void>
 }
 
 /** Real daemons for the tests of one file. */
@@ -35,14 +36,9 @@ export function useSites(): Sites {
       ends.push(() => knocker.close())
       return knocker
     },
-    async service(host, port, text) {
-      const server = createServer(socket => {
-        socket.on('error', () => {})
-        socket.end(text)
-      })
-      await new Promise<void>(resolve => server.listen(port, host, resolve))
-      ends.push(() => new Promise(resolve => server.close(resolve)))
-      return server
+    async greet(site, port = 80) {
+      const server = await greeter(site.host, port)
+      ends.push(() => server.close())
     },
   }
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -78,7 +78,7 @@ export class Site implements Endpoint {
       `state = "${this.state}"`,
     ]
     const text = typeof config === 'string' ? config : config(this)
-    writeFileSync(this.configFile, `${head.join('\n')}\n${text}`, { mode: 0o600 })
+    put(this.configFile, `${head.join('\n')}\n${text}`)
   }
 
   address(port = this.port): string {
@@ -86,7 +86,7 @@ export class Site implements Endpoint {
   }
 
   put(user: User): void {
-    writeFileSync(this.#userFile(user.name), formatUser(user), { mode: 0o600 })
+    put(this.#userFile(user.name), formatUser(user))
   }
 
   remove(name: string): void {
@@ -168,4 +168,10 @@ export class Site implements Endpoint {
   #userFile(name: string): string {
     return join(this.folder, 'users', `${name}.toml`)
   }
+}
+
+/** Whole at any time, as editors and configuration managers do it. */
+function put(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text, { mode: 0o600 })
+  renameSync(`${file}.new`, file)
 }

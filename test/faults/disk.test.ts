@@ -7,7 +7,7 @@ import { totpCode, totpStep } from '@oneknock/shared'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { systemFiles } from '../../server/src/ledger/files.ts'
 import { verifyLedger } from '../../server/src/ledger/read.ts'
-import { gateDoor, greeter } from '../crash/doors.ts'
+import { gateDoor } from '../crash/doors.ts'
 import { useSites } from '../daemon/fixture.ts'
 import type { Knocker } from '../daemon/knocker.ts'
 import { seal } from '../daemon/packets.ts'
@@ -57,8 +57,7 @@ max_lifetime = "10m"
 gate = { listen = "${host}:8443", forward = "${host}:80" }
 `,
     })
-    const service = await greeter(site.host, 80)
-    closeLater(service)
+    await sites.greet(site)
     await site.start()
     knocker = await sites.knocker(site, HERE)
     const door = gateDoor('web', { host: site.host, port: 8443 })
@@ -69,11 +68,6 @@ gate = { listen = "${host}:8443", forward = "${host}:80" }
     await site.end('SIGKILL')
     execFileSync('umount', ['-l', disk])
     rmSync(disk, { recursive: true })
-  })
-  const closings: (() => void)[] = []
-  const closeLater = (server: { close(): unknown }) => closings.push(() => server.close())
-  afterEach(() => {
-    for (const close of closings.splice(0)) close()
   })
 
   const ballast = () => join(disk, 'ballast')

@@ -2,7 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import type { GrantView } from '../../server/src/administration/views.ts'
-import { gateDoor, greeter } from '../crash/doors.ts'
+import { gateDoor } from '../crash/doors.ts'
 import { useSites } from '../daemon/fixture.ts'
 import { seal } from '../daemon/packets.ts'
 import { person } from '../daemon/people.ts'
@@ -38,7 +38,7 @@ it('a command that fails is reason 6, and what had opened before it is closed ag
       `${commanded('both', `${note(at, 'open')}; exit 3`, note(at, 'close'))}
 gate = { listen = "${at.address(8443)}", forward = "${at.address(80)}" }`,
   })
-  const service = await greeter(site.host, 80)
+  await sites.greet(site)
   await site.start()
   const knocker = await sites.knocker(site, FIRST)
   const reply = await knocker.ask(seal(alice.devices[0]!, { services: ['both'] }), 10_000)
@@ -46,7 +46,6 @@ gate = { listen = "${at.address(8443)}", forward = "${at.address(80)}" }`,
   expect(await gateDoor('both', { host: site.host, port: 8443 }).isOpen(FIRST)).toBe(false)
   expect(await site.ask({ command: 'grants' })).toEqual([])
   expect(noted(site)).toEqual(['open', 'close'])
-  service.close()
 })
 
 it('a command that hangs is ended in time and is reason 6, and its door is closed', async () => {

@@ -15,26 +15,26 @@ export type Reloaded = Result<void, readonly string[]>
  */
 export class Reloads {
   readonly #load: LoadSettings
-  #present: Promise<Reloaded> | undefined
+  readonly #onRefused: (errors: readonly string[]) => void
+  /** The one that has not begun yet. */
   #next: Promise<Reloaded> | undefined
+  #last: Promise<unknown> = Promise.resolve()
 
-  constructor(load: LoadSettings) {
+  /** `onRefused` is called once for each reload that came to nothing, however many wait for it. */
+  constructor(load: LoadSettings, onRefused: (errors: readonly string[]) => void) {
     this.#load = load
+    this.#onRefused = onRefused
   }
 
   reload(daemon: Daemon): Promise<Reloaded> {
-    if (!this.#present) return this.#begin(daemon)
-    this.#next ??= this.#present.then(() => this.#begin(daemon))
-    return this.#next
-  }
-
-  #begin(daemon: Daemon): Promise<Reloaded> {
-    this.#next = undefined
-    const reload = this.#reload(daemon).finally(() => {
-      this.#present = undefined
+    this.#next ??= this.#last.then(async () => {
+      this.#next = undefined
+      const reloaded = await this.#reload(daemon)
+      if (!reloaded.ok) this.#onRefused(reloaded.error)
+      return reloaded
     })
-    this.#present = reload
-    return reload
+    this.#last = this.#next
+    return this.#next
   }
 
   async #reload(daemon: Daemon): Promise<Reloaded> {

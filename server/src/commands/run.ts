@@ -16,13 +16,14 @@ export async function run({ config: file }: { readonly config: string }): Promis
 
   const terminal = process.stdout.isTTY
   const log = createLog(terminal, terminal && !process.env.NO_COLOR)
-  const reloads = new Reloads(load)
+  const reloads = new Reloads(load, errors => {
+    for (const error of errors) log.error({ error }, 'not reloaded')
+  })
   const starting = startDaemon(settings.value, log, administration(reloads))
   // What was changed while it starts is taken up when it is ready; unheard, the signal would end it.
   process.on('SIGHUP', async () => {
     const daemon = await starting
-    const taken = daemon.ok ? await reloads.reload(daemon.value) : ok(undefined)
-    for (const error of taken.ok ? [] : taken.error) log.error({ error }, 'not reloaded')
+    if (daemon.ok) await reloads.reload(daemon.value)
   })
   const daemon = await starting
   if (!daemon.ok) return complain([daemon.error.message])
