@@ -5,6 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.{ts,tsx}'],
     testTimeout: 20_000,
     hookTimeout: 30_000,
+    // Most of the time goes by in waiting for processes, so one for each core of a small machine.
+    maxWorkers: 2,
     // Real processes on a shared machine: one that was starved is tried once more, and said to have been.
     retry: process.env.CI === 'true' ? 1 : 0,
   },
