@@ -15,6 +15,11 @@ Examples:
                                           for the code
   oneknock knock home ssh --otp 123456    open one service, with this code
   oneknock close home                     close it before its time is up
+  oneknock exec home -- rsync -a x home:  open, and run a command behind it
+  oneknock doctor home                    find out why it does not open
+
+In ~/.ssh/config, so that ssh, scp, git and all that use them knock by
+themselves: ProxyCommand oneknock proxy home %h %p
 ${EXIT_HELP}
 
 oneknock COMMAND --help says more of each.`

@@ -55,6 +55,13 @@ describe('the code', () => {
     expect(received[0]!.knock.factor.code).toBe('654321')
   })
 
+  it('does not come from SSH_ASKPASS if SSH_ASKPASS_REQUIRE forbids it', async () => {
+    await serve()
+    home.env.SSH_ASKPASS = '/bin/echo'
+    home.env.SSH_ASKPASS_REQUIRE = 'never'
+    expectOneLine(await knock(), 1, 'no terminal')
+  })
+
   it('is missed in one line when there is nobody to ask', async () => {
     await serve()
     expectOneLine(await knock(), 1, '--otp-command', 'SSH_ASKPASS')

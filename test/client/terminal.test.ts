@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { toBase64Url } from '@oneknock/shared'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { capture } from '../../client/src/capture.ts'
@@ -86,6 +86,18 @@ describe('a code', () => {
     expect(received).toHaveLength(1)
   })
 
+  it.each(['force', 'prefer'])(
+    'comes from SSH_ASKPASS at a terminal too, if SSH_ASKPASS_REQUIRE is %s',
+    async required => {
+      const { received } = await serve()
+      const program = `${home.path}/askpass`
+      writeFileSync(program, '#!/bin/sh\necho 654321\n', { mode: 0o755 })
+      Object.assign(home.env, { SSH_ASKPASS: program, SSH_ASKPASS_REQUIRE: required })
+      expect(await sit(LINE('knock home')).sees(ECHOES)).toContain('status=0')
+      expect(received[0]!.knock.factor.code).toBe('654321')
+    },
+  )
+
   it.each([
     ['^C', '12\x03'],
     ['^D', '\x04'],
@@ -152,6 +164,20 @@ describe('a passphrase', () => {
     expect(screen).toContain('status=0')
     expect(screen).not.toContain('horse')
     expect(received).toHaveLength(1)
+  })
+})
+
+describe('the doctor', () => {
+  it.each([
+    ['y', true],
+    ['', false],
+  ])('offers to knock for the rest, and takes %j for an answer', async (typed, isYes) => {
+    const { received } = await serve()
+    const at = sit(LINE('doctor home --otp 123456'))
+    await at.sees(/Knock now\? \(y\/N\) /)
+    at.type(`${typed}\r`)
+    expect(await at.sees(ECHOES)).toContain('status=0')
+    expect(received.some(({ knock }) => knock.verb === 'open')).toBe(isYes)
   })
 })
 
