@@ -40,10 +40,11 @@ export async function execCommand(
 }
 
 function run(file: string, args: readonly string[]): Promise<number> {
-  const child = spawn(file, args, { stdio: 'inherit' })
+  // Before there is a command: it may be sent for as soon as it runs.
   const forward = (signal: NodeJS.Signals) => child.kill(signal)
   for (const signal of FORWARDED) process.on(signal, forward)
   for (const signal of FROM_KEYBOARD) process.on(signal, hasTerminal() ? () => {} : forward)
+  const child = spawn(file, args, { stdio: 'inherit' })
   return new Promise(settle => {
     child.once('error', ({ code }: NodeJS.ErrnoException) => {
       warn(`cannot run ${quote(file)} (${code}); is it installed, and in the PATH?`)
