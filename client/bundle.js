@@ -36,16 +36,6 @@ const apart = {
     onResolve({ filter: /\/stored-secret\.ts$/ }, external('./stored-secret.js'))
   },
 }
-/** Commander can start programs in the place of commands: none of ours is one, and loading that takes 2 ms. */
-const withoutPrograms = {
-  name: 'commander without programs',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^node:child_process$/ }, ({ path, importer }) =>
-      importer.includes('/commander/') ? { path, namespace: 'none' } : undefined,
-    )
-    onLoad({ filter: /./, namespace: 'none' }, () => ({ contents: '' }))
-  },
-}
 /** Ink draws nothing where CI is set, and waits for a debugger where DEV is: not on a person's terminal. */
 const withoutModes = {
   name: 'Ink without CI and DEV',
@@ -64,7 +54,7 @@ const bundles = await Promise.all([
     entryPoints: { oneknock: 'src/main.ts' },
     format: 'cjs',
     define: { ONEKNOCK_VERSION: JSON.stringify(version) },
-    plugins: [apart, withoutPrograms],
+    plugins: [apart],
   }),
   build({ ...common, entryPoints: { 'stored-secret': 'src/stored-secret.ts' }, format: 'cjs' }),
   build({

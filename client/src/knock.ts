@@ -87,7 +87,8 @@ export async function knockWith(
     const keys = deriveKeys(target.key)
     const sides = nameRoutes(routes, options.address, world.transport.onLink).map(
       ({ route, named }): Side => {
-        on({ type: 'route', family: familyOf(route.server), server: route.server, named })
+        const { server, own } = route
+        on({ type: 'route', family: familyOf(server), server, named, ...(own && { own }) })
         return { route, named, exchange: new Exchange(keys, { ...ask, ...named }) }
       },
     )

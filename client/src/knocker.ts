@@ -1,13 +1,12 @@
-import { type Address, fail, ok, type Result, type Verb } from '@oneknock/shared'
+import { fail, ok, type Result } from '@oneknock/shared'
 import type { Reach } from './asking.ts'
 import { type Clock, pause, systemClock } from './clock.ts'
 import { type CodeError, type CodeSource, obtainFactor } from './codes.ts'
 import { type KnockOptions, knock } from './index.ts'
-import { askOf, deviceOf, forget, type Place, remember } from './memory.ts'
+import { askOf, deviceOf, forget, type Place, remember, type Way } from './memory.ts'
 import type { KnockEvent, KnockResult } from './outcome.ts'
 import { prepareRuntime } from './runtime.ts'
 import type { Unlocked } from './unlocking.ts'
-import { waysTo } from './whereabouts.ts'
 
 /** All that it takes to knock at a target, as often as need be. */
 export interface Knocker {
@@ -43,7 +42,7 @@ export async function knockOnce(
 
 /** Ends what was opened, and forgets it. Needs no code. */
 export async function closeOnce(knocker: Knocker): Promise<KnockResult> {
-  const result = await send(knocker, { ...knocker.options, verb: 'close' satisfies Verb }, [])
+  const result = await send(knocker, { ...knocker.options, verb: 'close' }, [])
   const runtime = prepareRuntime()
   if (runtime.ok) forget({ folder: runtime.value, name: knocker.name })
   return result
@@ -59,33 +58,33 @@ async function attempt(knocker: Knocker, clock: Clock): Promise<Result<KnockResu
   if (options.signal?.aborted) return ok({ status: 'aborted' })
   const factor = await obtainFactor(source, name, reach)
   if (!factor.ok) return fail(factor.error)
-  const servers: Address[] = []
-  const result = await send(knocker, { ...options, factor: factor.value }, servers)
-  if (result.status === 'opened') await rememberDoor(knocker, result.until, servers, clock)
+  const ways: Way[] = []
+  const result = await send(knocker, { ...options, factor: factor.value }, ways)
+  if (result.status === 'opened') rememberDoor(knocker, result.until, ways, clock)
   return ok(result)
 }
 
-function send(knocker: Knocker, options: KnockOptions, servers: Address[]): Promise<KnockResult> {
+/** Notes on the way which servers there are, and from where this machine reaches them. */
+function send(knocker: Knocker, options: KnockOptions, ways: Way[]): Promise<KnockResult> {
   const { host, port, key } = knocker.profile
   const on = (event: KnockEvent) => {
-    if (event.type === 'route') servers.push(event.server)
+    if (event.type === 'route') ways.push({ server: event.server, own: event.own ?? null })
     knocker.on(event)
   }
   return knock({ host, port, key }, { ...options, on })
 }
 
-async function rememberDoor(
+function rememberDoor(
   { name, profile, options }: Knocker,
   until: number,
-  servers: readonly Address[],
+  ways: readonly Way[],
   clock: Clock,
-): Promise<void> {
+): void {
   const runtime = prepareRuntime()
   // The door is open all the same; a run that needs to know says why it cannot.
   if (!runtime.ok) return
   const place: Place = { folder: runtime.value, name, device: deviceOf(profile) }
   const ask = askOf(options.services ?? [], options.address)
-  const ways = await waysTo(servers, profile.port)
   try {
     remember(place, { ask, madeAt: clock.now(), until, ways })
   } catch {

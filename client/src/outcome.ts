@@ -93,6 +93,8 @@ export type KnockEvent =
       readonly family: Family
       readonly server: Address
       readonly named: Network
+      /** This machine's address towards the server, unless it means something on this link only. */
+      readonly own?: Address
     }
   | {
       readonly type: 'trouble'

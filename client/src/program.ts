@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander'
+import type { Definition } from './definitions/definition.ts'
 import { defineCommands } from './definitions.ts'
 import { EXEC, EXIT, type Exit, Failure } from './exit.ts'
 import { warn } from './output.ts'
@@ -34,14 +35,15 @@ const startTui = async (): Promise<Exit> => (await import('./commands/tui.ts')).
 async function runCommand(args: readonly string[]): Promise<number> {
   let exit: number = EXIT.opened
   const { own, command } = splitCommand(args)
-  const program = defineCommands({
+  const definition: Definition = {
     version: ONEKNOCK_VERSION,
     complain: text => warn(`${oneLine(text)}; see oneknock --help`),
     command,
     end: status => {
       exit = status
     },
-  })
+  }
+  const program = defineCommands(definition, own[0])
   await program.parseAsync(own, { from: 'user' })
   return exit
 }

@@ -274,7 +274,13 @@ describe('the caller', () => {
     await world.clock.advance(20)
     expect(running.events).toEqual([
       { type: 'resolving', host: 'gate.example.com' },
-      { type: 'route', family: 4, server: V4, named: { address: OWN_V4, prefix: 128 } },
+      {
+        type: 'route',
+        family: 4,
+        server: V4,
+        named: { address: OWN_V4, prefix: 128 },
+        own: OWN_V4,
+      },
       { type: 'sent', family: 4, attempt: 1 },
       { type: 'clock', offsetMs: 10 },
       { type: 'reply', family: 4, status: 'opened', reason: 'none', detail: 'ssh' },
