@@ -30,7 +30,7 @@ export async function rush({ users, warmUp, host, port, clients }: Rush): Promis
   const sealed = STEPS.flatMap((step, round) =>
     users.map((user, i) => knockOf(user, { step, address: inTurn(round * users.length + i) })),
   )
-  const sockets = await Promise.all(Array.from({ length: clients }, () => boundSocket('127.0.0.1')))
+  const sockets = await Promise.all(Array.from({ length: clients }, () => boundSocket('0.0.0.0')))
   const answers: Answer[] = []
   const knockAll = async (knocks: readonly Sealed[]) => {
     let next = 0
