@@ -1,6 +1,5 @@
-import { type Factor, fail, NO_FACTOR, ok, type Result } from '@oneknock/shared'
+import { type Factor, fail, NO_FACTOR, ok, parseFactor, type Result } from '@oneknock/shared'
 import { askPerson, type NoAnswer, printedBy, REACH, type Reach } from './asking.ts'
-import { parseFactor } from './factor.ts'
 
 /** Where this knock's code comes from. */
 export type CodeSource =

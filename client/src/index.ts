@@ -25,13 +25,14 @@ export {
   formatNetwork,
   type Invitation,
   type Network,
+  type NotACode,
+  parseFactor,
   parseInvitation,
   parseNetwork,
   type Reason,
   type Result,
   type Verb,
 } from '@oneknock/shared'
-export { type NotACode, parseFactor } from './factor.ts'
 export type { KnockOptions, Target } from './knock.ts'
 export type * from './outcome.ts'
 export { type Explanation, explain } from './refusals.ts'

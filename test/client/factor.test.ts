@@ -1,8 +1,7 @@
-import { encodeKnock } from '@oneknock/shared'
+import { encodeKnock, parseFactor } from '@oneknock/shared'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { formatDuration, parseDuration } from '../../client/src/duration.ts'
-import { parseFactor } from '../../client/src/factor.ts'
 import { quote } from '../../client/src/quote.ts'
 import { address } from './fake-world.ts'
 

@@ -1,5 +1,4 @@
-import { TOTP_STEP_MS } from '@oneknock/shared'
-import { parseFactor } from '../factor.ts'
+import { parseFactor, TOTP_STEP_MS } from '@oneknock/shared'
 import type { Action } from './keys.ts'
 import type { CodeScreen, State } from './state.ts'
 import { goBack, knock, targetOf } from './steps.ts'

@@ -1,12 +1,8 @@
-import {
-  FACTOR_MAX,
-  type Factor,
-  fail,
-  isPrintableAscii,
-  ok,
-  type Result,
-  TOTP_DIGITS,
-} from '@oneknock/shared'
+import { isPrintableAscii } from './bytes.ts'
+import { FACTOR_MAX } from './constants.ts'
+import type { Factor } from './packet.ts'
+import { fail, ok, type Result } from './result.ts'
+import { TOTP_DIGITS } from './totp.ts'
 
 /** What is wrong with a code; never the code. */
 export interface NotACode {
