@@ -1,6 +1,7 @@
 import { fail, ok, type Result } from '@oneknock/shared'
 import { type StartError, StartFailure, step } from './compose/failure.ts'
 import { makeHooks, serves } from './compose/hooks.ts'
+import { makeHttp, planOf } from './compose/http.ts'
 import { logLedger, logUdp } from './compose/notes.ts'
 import { reload } from './compose/reload.ts'
 import { devicesOf, type Settings } from './compose/settings.ts'
@@ -30,6 +31,8 @@ export interface Daemon {
   readonly gatekeeper: Gatekeeper
   /** What has come on record, as it does. */
   readonly trail: Trail
+  /** The door for those who cannot send our packet. */
+  readonly http: { readonly connections: number }
   /** Of a firewall's guard that this daemon keeps up. */
   readonly guard: TrialOfGuard | undefined
   settings(): Settings
@@ -146,7 +149,10 @@ async function start(
     keyring,
     state,
     directory: () => current.directory,
-    host: systemHost(() => current.config.listen, clock),
+    host: systemHost(
+      () => [...current.config.listen, ...(current.config.http?.listen ?? [])],
+      clock,
+    ),
     record,
     doors,
     counters,
@@ -172,6 +178,10 @@ async function start(
     await gatekeeper.idle()
     await record({ event: 'note', what: 'stopped' })
   })
+  const http = makeHttp({ settings: () => current, clock, counters, log, routes: [] })
+  await step('listen', planOf(config).then(http.configure))
+  await step('listen', http.start(judge))
+  undo.push(() => http.stop())
   if (metrics && config.metricsAt) {
     undo.push(
       await step(
@@ -188,10 +198,10 @@ async function start(
     return record(event)
   }
   const parts = {
-    ...{ state, counters, gatekeeper, trail, overtaken, unlock },
+    ...{ state, counters, gatekeeper, trail, http, overtaken, unlock },
     guard: hooks.find(hook => hook instanceof NftablesHook),
     reload: (next: Settings) =>
-      reload({ current, listener, hooks, keyring, gatekeeper, record, log }, next),
+      reload({ current, listener, http, hooks, keyring, gatekeeper, record, log }, next),
     settings: () => current,
     head: () => ledger.head(),
   }

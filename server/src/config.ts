@@ -14,11 +14,13 @@ import { channelSchema } from './config/channels.ts'
 import { type Backend, DEFAULT_CONFIG_FILE, DEFAULT_STATE_FOLDER } from './config/defaults.ts'
 import type { ConfigError, Path, Problem } from './config/error.ts'
 import { readTrusted, type TrustedFile } from './config/files.ts'
+import { httpSchema } from './config/http.ts'
 import { checkRules } from './config/rules.ts'
 import * as schema from './config/schema.ts'
 import { problemsOf } from './config/tables.ts'
 import { isTable, locate, parseToml, type Table } from './config/toml.ts'
 import type { ChannelSettings, Endpoint, Service } from './core/directory.ts'
+import type { HttpSettings } from './core/http.ts'
 
 export { type ConfigError, type ConfigErrorCode, formatConfigError } from './config/error.ts'
 
@@ -44,6 +46,8 @@ export interface Config {
   readonly metricsAt: Endpoint | undefined
   /** The socket of `oneknockd helper`, which runs commands as other accounts. */
   readonly helperSocket: string
+  /** The door for those who cannot send our packet; absent: there is none. */
+  readonly http: HttpSettings | undefined
   /** Second ways to people, by the names that services call them. */
   readonly delivery: ReadonlyMap<string, ChannelSettings>
   readonly services: ReadonlyMap<string, Service>
@@ -118,6 +122,7 @@ function read(file: string, table: Table, problems: Problem[]): Config | undefin
   const admin = part(schema.adminSchema, table.admin ?? {}, ['admin'])
   const metrics = part(schema.metricsSchema, table.metrics ?? {}, ['metrics'])
   const helper = part(schema.helperSchema, table.helper ?? {}, ['helper'])
+  const http = table.http === undefined ? undefined : part(httpSchema, table.http, ['http'])
   const delivery = new Map<string, ChannelSettings>()
   for (const [name, value] of named(table.delivery, 'delivery', problems)) {
     const channel = part(channelSchema, value, ['delivery', name])
@@ -129,7 +134,14 @@ function read(file: string, table: Table, problems: Problem[]): Config | undefin
     if (settings) services.set(name, { name, ...settings })
   }
   const channels = named(table.delivery, 'delivery').map(([name]) => name)
-  const parts = { listen: root?.listen, firewall, services: [...services.values()], channels }
+  const parts = {
+    listen: root?.listen,
+    firewall,
+    http,
+    metricsAt: metrics?.listen,
+    services: [...services.values()],
+    channels,
+  }
   problems.push(...checkRules(parts))
   if (!root || !firewall || !admin || !metrics || !helper) return undefined
   return {
@@ -144,6 +156,7 @@ function read(file: string, table: Table, problems: Problem[]): Config | undefin
     adminGroup: admin.group,
     metricsAt: metrics.listen,
     helperSocket: helper.socket,
+    http,
     delivery,
     services,
   }

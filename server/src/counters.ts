@@ -13,9 +13,25 @@ const COUNTED: readonly Counted[] = [
   'again',
 ]
 
+/** What came through a door without a key, or was turned away there, by a word of the door's own. */
+export type DoorCounts = Readonly<Record<string, Readonly<Record<string, number>>>>
+
 /** Numbers only: whatever strangers send, this is all that they leave behind. */
 export class Counters {
   readonly #counts = new Map<Counted, number>(COUNTED.map(name => [name, 0]))
+
+  readonly #doors = new Map<string, Map<string, number>>()
+
+  /** Doors and words are ours: nothing that strangers send becomes one. */
+  countDoor(door: string, what: string): void {
+    const counts = this.#doors.get(door) ?? new Map<string, number>()
+    this.#doors.set(door, counts.set(what, (counts.get(what) ?? 0) + 1))
+  }
+
+  readDoors(): DoorCounts {
+    const doors = [...this.#doors].map(([door, counts]) => [door, Object.fromEntries(counts)])
+    return Object.fromEntries(doors)
+  }
 
   count(name: Counted): void {
     this.#counts.set(name, this.#counts.get(name)! + 1)

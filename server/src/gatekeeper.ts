@@ -111,6 +111,7 @@ export class Gatekeeper {
     const now = clock.now()
     const knockId = toHex(random(KNOCK_ID_BYTES))
     const event = judgeClaim({ ...claim, source, knockId }, this.#circumstances(now))
+    counters.countDoor(claim.door, ('event' in event ? event.outcome : event).status)
     if (!('event' in event)) {
       counters.count(event.status)
       return { kind: 'answer', outcome: event }

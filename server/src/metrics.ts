@@ -62,6 +62,13 @@ export class Metrics {
         'Packets by what became of them: where silent ones stopped, or what a knock came to.',
         packets.map(([outcome, count]) => [{ outcome }, count]),
       ),
+      counter(
+        'oneknock_doors_total',
+        'What came through doors without a key, by what became of it.',
+        Object.entries(counters.readDoors()).flatMap(([door, counts]) =>
+          Object.entries(counts).map(([outcome, count]) => [{ door, outcome }, count] as const),
+        ),
+      ),
       histogram('oneknock_knock_seconds', 'From the judgement of a knock to its answer.', [
         [{}, this.#knocks],
       ]),

@@ -1,5 +1,6 @@
 import type { GuardEvent } from '../hooks/nftables/events.ts'
 import type { LedgerNote } from '../ledger/notes.ts'
+import type { HttpNote } from '../listeners/http.ts'
 import type { UdpNote } from '../listeners/udp.ts'
 import type { Log } from '../log.ts'
 
@@ -48,6 +49,21 @@ export function logUdp(log: Log, { note, ...fields }: UdpNote): void {
     case 'socket-error':
     case 'rescan-failed':
       log.error(fields, 'listening failed')
+      break
+  }
+}
+
+/** What the HTTP door says of itself. */
+export function logHttp(log: Log, { note, ...fields }: HttpNote): void {
+  switch (note) {
+    case 'bound':
+      log.info({ ...fields, door: 'http' }, 'listening')
+      break
+    case 'gone':
+      log.info({ ...fields, door: 'http' }, 'address gone')
+      break
+    case 'http-failed':
+      log.error(fields, 'a request could not be answered')
       break
   }
 }

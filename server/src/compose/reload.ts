@@ -4,16 +4,19 @@ import type { Config } from '../config.ts'
 import type { Keyring } from '../core/keyring.ts'
 import type { Gatekeeper, Record } from '../gatekeeper.ts'
 import type { LivingHook } from '../hooks/hook.ts'
+import type { HttpListener } from '../listeners/http.ts'
 import type { UdpListener } from '../listeners/udp.ts'
 import type { Log } from '../log.ts'
 import { type StartError, StartFailure, step } from './failure.ts'
 import { hookConfig } from './hooks.ts'
+import { planOf } from './http.ts'
 import { devicesOf, type Settings } from './settings.ts'
 
 export interface ReloadParts {
   /** What everybody looks at; a reload replaces what is in it. */
   readonly current: { config: Settings['config']; directory: Settings['directory'] }
   readonly listener: UdpListener
+  readonly http: HttpListener
   readonly hooks: readonly LivingHook[]
   readonly keyring: Keyring
   readonly gatekeeper: Gatekeeper
@@ -29,13 +32,16 @@ export async function reload(
   parts: ReloadParts,
   next: Settings,
 ): Promise<Result<void, StartError>> {
-  const { current, listener, hooks, keyring, gatekeeper, record } = parts
+  const { current, listener, http, hooks, keyring, gatekeeper, record } = parts
   const before = { ...current }
   const needsRestart = changedForGood(before.config, next.config)
   if (needsRestart) return fail({ code: 'restart', message: needsRestart })
   const configured: LivingHook[] = []
+  const [oldPlan, newPlan] = [http.plan, await planOf(next.config).catch((error: Error) => error)]
+  if (newPlan instanceof Error) return fail({ code: 'listen', message: newPlan.message })
   try {
     await step('listen', listener.listen([...before.config.listen, ...next.config.listen]))
+    await step('listen', http.configure(newPlan, before.config.http?.listen))
     for (const hook of hooks) {
       await step('hook', hook.configure(hookConfig(next)))
       configured.push(hook)
@@ -43,6 +49,7 @@ export async function reload(
   } catch (error) {
     for (const hook of configured) await attempt(parts, hook.configure(hookConfig(before)))
     await attempt(parts, listener.listen(before.config.listen))
+    await attempt(parts, http.configure(oldPlan))
     await attempt(parts, gatekeeper.agree(hooks))
     if (error instanceof StartFailure) return fail(error.reason)
     throw error
@@ -52,6 +59,7 @@ export async function reload(
   keyring.assign(devicesOf(next.directory))
   gatekeeper.revise()
   await attempt(parts, listener.listen(next.config.listen))
+  await attempt(parts, http.configure(newPlan))
   await attempt(parts, gatekeeper.agree(hooks))
   await record({ event: 'note', what: 'reloaded' })
   return ok(undefined)

@@ -34,6 +34,13 @@ export interface Problem {
   readonly message: string
 }
 
+/** Right by itself, and wrong beside something else. */
+export const conflict = (path: Path, message: string): Problem => ({
+  code: 'conflict',
+  path,
+  message,
+})
+
 /** One line: `FILE:LINE: KEY: found "soon"; write a duration such as "30s"`. */
 export function formatConfigError({ file, line, key, found, message }: ConfigError): string {
   const place = line === undefined ? file : `${file}:${line}`

@@ -1,20 +1,25 @@
 import { formatNetwork, type Network, parseAddress, scopeOf } from '@oneknock/shared'
 import { type Endpoint, isPersonal, type Service } from '../core/directory.ts'
+import type { HttpSettings } from '../core/http.ts'
 import type { Backend } from './defaults.ts'
-import type { Path, Problem } from './error.ts'
+import { conflict, type Path, type Problem } from './error.ts'
+import { httpRules } from './http-rules.ts'
 import { endpointsClash, formatEndpoint, formatPort } from './places.ts'
 
 /** What was readable of a configuration; rules that need a part that was not are skipped. */
 export interface Parts {
   readonly listen: readonly Endpoint[] | undefined
   readonly firewall: { readonly backend: Backend; readonly allow: readonly Network[] } | undefined
+  readonly http?: HttpSettings | undefined
+  readonly metricsAt?: Endpoint | undefined
   readonly services: readonly Service[]
   /** Names of the ways to people. */
   readonly channels: readonly string[]
 }
 
 /** What is wrong although each value alone is right. */
-export function checkRules({ listen = [], firewall, services, channels }: Parts): Problem[] {
+export function checkRules(parts: Parts): Problem[] {
+  const { listen = [], firewall, http, metricsAt, services, channels } = parts
   return [
     ...clashing(listen),
     ...(firewall ? backendRules(firewall.backend) : []),
@@ -29,11 +34,10 @@ export function checkRules({ listen = [], firewall, services, channels }: Parts)
     ]),
     ...guardedTwice(services, listen),
     ...gatesClash(services),
+    ...(http ? httpRules(http, services, metricsAt) : []),
     ...listsClash(services),
   ]
 }
-
-const conflict = (path: Path, message: string): Problem => ({ code: 'conflict', path, message })
 
 function clashing(listen: readonly Endpoint[]): Problem[] {
   return listen.flatMap((endpoint, index) => {

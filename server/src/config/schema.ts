@@ -45,6 +45,7 @@ export const rootSchema = table({
   admin: v.unknown(),
   metrics: v.unknown(),
   helper: v.unknown(),
+  http: v.unknown(),
   delivery: v.unknown(),
   services: v.unknown(),
 })

@@ -1,4 +1,4 @@
-import { type Address, type Factor, TOTP_SECRET_BYTES } from '@oneknock/shared'
+import { type Address, type Factor, type Knock, TOTP_SECRET_BYTES } from '@oneknock/shared'
 import type { User } from './directory.ts'
 import { doorDevice } from './doors.ts'
 import type { KnockEvent } from './events.ts'
@@ -15,6 +15,7 @@ import {
   sourceOf,
 } from './judge.ts'
 import type { Outcome } from './knocks.ts'
+import type { Decision } from './policy.ts'
 import { RECOVERY_CODES, RECOVERY_HASH_BYTES, RECOVERY_SALT_BYTES } from './recovery.ts'
 
 /** Someone at a door without a key (`listeners/listener.ts`). */
@@ -23,6 +24,8 @@ export interface Claimed {
   readonly user: string
   readonly factor: Factor
   readonly services: readonly string[] | undefined
+  /** All that the door may open; absent: no bound of its own. */
+  readonly among?: readonly string[] | undefined
   readonly lifetime: number
   readonly source: Address
   /** 16 random hexadecimal digits. */
@@ -51,10 +54,21 @@ export function judgeClaim(claim: Claimed, circumstances: Circumstances): KnockE
   if (factor.kind === 'used') return refused(asked, 'factor-used', '')
   const burnt = { burnt: factor.burn }
   if (!claim.services) return { ...verified(asked), ...burnt }
-  const decision = decideNow(user, asked.knock, claim.source, circumstances)
+  const decision = decideClaim(user, asked.knock, claim, circumstances)
   return decision.kind === 'denial'
     ? { ...refused(asked, decision.reason, decision.detail), ...burnt }
     : { ...opened(asked, decision, circumstances), ...burnt }
+}
+
+/** Policy within what the door may open: to it, the rest of the user's services are not there. */
+function decideClaim(
+  user: User,
+  knock: Knock,
+  { among, source }: Claimed,
+  circumstances: Circumstances,
+): Decision {
+  const services = among ? user.services.filter(name => among.includes(name)) : user.services
+  return decideNow({ ...user, services }, knock, source, circumstances)
 }
 
 /** A claim in the form of a packet's, as far as the lines of the ledger go. */

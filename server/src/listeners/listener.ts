@@ -34,6 +34,8 @@ export interface CredentialAttempt {
   readonly factor: Factor
   /** What to open; empty = all that the user may; `undefined` = nothing, only look at the factor. */
   readonly services: readonly string[] | undefined
+  /** All that this door may open, whatever the user may; absent: no bound of its own. */
+  readonly among?: readonly string[] | undefined
   /** Seconds; 0 = the service's default. */
   readonly lifetime: number
   /** The address to admit, which the door vouches for. */

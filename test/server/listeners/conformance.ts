@@ -1,7 +1,18 @@
 import { deriveKeys, openReply, tagOf } from '@oneknock/shared'
 import { afterEach, expect, it } from 'vitest'
 import type { Judge, Listener } from '../../../server/src/listeners/listener.ts'
-import { barrier, type Kit, kit, NOON, type Sent, service, turns } from '../kit.ts'
+import {
+  barrier,
+  type Kit,
+  type KitOptions,
+  kit,
+  NOON,
+  type Sent,
+  service,
+  turns,
+  until,
+  user,
+} from '../kit.ts'
 
 /** A listener, and the way a client takes to it. */
 export interface Way {
@@ -104,5 +115,116 @@ export function listenersTakePackets(makeWay: () => Promise<Way>): void {
     const good = k.packet()
     send(good.datagram)
     expect(read(good, await next())).toMatchObject({ status: 'opened' })
+  })
+}
+
+/** A door for those who have no packet, and what somebody there is told. */
+export interface CodeWay {
+  readonly listener: Listener
+  /** The services that the door opens are those it asks for, or its own affair. */
+  tryCode(user: string, code: string): Promise<'opened' | 'refused'>
+  close(): void
+}
+
+/** What every door without a key does with codes, whatever carries them. */
+export function listenersTakeCodes(makeWay: () => Promise<CodeWay>): void {
+  let ways: CodeWay[] = []
+
+  async function started(options: KitOptions = {}): Promise<CodeWay & { k: Kit }> {
+    const services = [service('ssh'), service('wiki')]
+    const k = kit({ services, host: { listensOnLoopback: true }, ...options })
+    const way = await makeWay()
+    ways.push(way)
+    await way.listener.start(k.gatekeeper.judge)
+    return { ...way, k }
+  }
+
+  afterEach(async () => {
+    for (const way of ways) {
+      await way.listener.stop()
+      way.close()
+    }
+    ways = []
+  })
+
+  const codeOf = (k: Kit, steps = 0) => k.code(steps).code
+
+  it('takes a right code once, here and over the packet', async () => {
+    const { k, tryCode } = await started()
+    expect(await tryCode('alice', codeOf(k))).toBe('opened')
+    expect(await tryCode('alice', codeOf(k))).toBe('refused')
+    expect(await k.send(k.packet({ factor: k.code() }), '127.0.0.1')).toMatchObject({
+      reason: 'factor-used',
+    })
+  })
+
+  it('takes no code that a packet has used', async () => {
+    const { k, tryCode } = await started()
+    expect(await k.send(k.packet({ factor: k.code() }), '127.0.0.1')).toMatchObject({
+      status: 'opened',
+    })
+    expect(await tryCode('alice', codeOf(k))).toBe('refused')
+  })
+
+  it('takes the same code once when it comes twice at a time', async () => {
+    const { k, tryCode } = await started()
+    const code = codeOf(k)
+    const answers = await Promise.all([tryCode('alice', code), tryCode('alice', code)])
+    expect(answers.sort()).toEqual(['opened', 'refused'])
+  })
+
+  it('locks itself after wrong codes, and never the packet’s door', async () => {
+    const { k, tryCode } = await started()
+    for (let i = 0; i < 5; i++) expect(await tryCode('alice', '000000')).toBe('refused')
+    expect(await tryCode('alice', codeOf(k))).toBe('refused')
+    expect(k.lines).toHaveLength(5)
+    expect(await k.send(k.packet({ factor: k.code() }), '127.0.0.1')).toMatchObject({
+      status: 'opened',
+    })
+  })
+
+  it('keeps used codes and its lock over a crash', async () => {
+    const first = await started()
+    const used = codeOf(first.k)
+    expect(await first.tryCode('alice', used)).toBe('opened')
+    const second = await started({ clock: first.k.clock, ledger: first.k.lines })
+    expect(await second.tryCode('alice', used)).toBe('refused')
+    for (let i = 0; i < 5; i++) expect(await second.tryCode('alice', '000000')).toBe('refused')
+    const third = await started({ clock: first.k.clock, ledger: second.k.lines })
+    expect(await third.tryCode('alice', codeOf(third.k, 1))).toBe('refused')
+  })
+
+  it('opens nothing, and says so, when it cannot be recorded', async () => {
+    const { k, tryCode } = await started()
+    k.disk.works = false
+    expect(await tryCode('alice', codeOf(k))).toBe('refused')
+    expect(await k.open()).toEqual([])
+  })
+
+  it('answers nobody before it is on record', async () => {
+    const { k, tryCode } = await started()
+    const disk = barrier()
+    k.disk.gate = disk.wait
+    let answered = false
+    const answer = tryCode('alice', codeOf(k)).then(told => {
+      answered = true
+      return told
+    })
+    await until(
+      () => k.counters.read().opened,
+      opened => opened === 1,
+    )
+    for (let i = 0; i < 10; i++) await turns()
+    expect(answered).toBe(false)
+    expect(await k.open()).toEqual([])
+    disk.open()
+    expect(await answer).toBe('opened')
+  })
+
+  it('opens for nobody that there is not, nor for a locked user', async () => {
+    const { k, tryCode } = await started({ users: [user('alice', 1, { locked: true })] })
+    expect(await tryCode('alice', codeOf(k))).toBe('refused')
+    expect(await tryCode('nobody', codeOf(k))).toBe('refused')
+    expect(k.lines).toEqual([])
   })
 }

@@ -1,6 +1,6 @@
 import { describe } from 'vitest'
 import { MemoryListener } from '../../../server/src/listeners/memory.ts'
-import { listenersTakePackets, type Way } from './conformance.ts'
+import { type CodeWay, listenersTakeCodes, listenersTakePackets, type Way } from './conformance.ts'
 import { Inbox } from './inbox.ts'
 
 async function inMemory(): Promise<Way> {
@@ -18,6 +18,22 @@ async function inMemory(): Promise<Way> {
   }
 }
 
+async function codesInMemory(): Promise<CodeWay> {
+  const listener = new MemoryListener()
+  return {
+    listener,
+    tryCode: async (user, code) => {
+      const verdict = await listener.send({
+        ...{ door: 'memory', user, factor: { kind: 'totp', code } },
+        ...{ services: ['ssh'], lifetime: 0, source: '127.0.0.1' },
+      })
+      return verdict.kind === 'answer' && verdict.outcome.status === 'opened' ? 'opened' : 'refused'
+    },
+    close: () => {},
+  }
+}
+
 describe('the memory listener', () => {
   listenersTakePackets(inMemory)
+  listenersTakeCodes(codesInMemory)
 })

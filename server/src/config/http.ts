@@ -1,0 +1,38 @@
+import * as v from 'valibot'
+import type { HttpSettings } from '../core/http.ts'
+import { list, parsed, table } from './tables.ts'
+import * as value from './values.ts'
+
+/** The `[http]` table: the door for those who cannot send our packet. */
+
+/** Longer than any that a person reads, and short enough for a link in a message. */
+const URL_MAX = 255
+
+/** A path is for a proxy that leads to this door by one. */
+const publicUrl = parsed(text => {
+  if (text.length > URL_MAX || !/^https?:\/\/[^\s"'<>?#@\\]+$/.test(text)) return undefined
+  return URL.canParse(text) ? text.replace(/\/+$/, '') : undefined
+}, 'write how people reach this door, such as "https://gate.example.com:8975"')
+
+const tlsSchema = table({ cert: value.path, key: value.path })
+
+const LISTEN = 'write at least one address, such as ["[::]:8975"]'
+
+export const httpSchema = v.pipe(
+  table({
+    listen: v.pipe(value.listens, v.minLength(1, LISTEN)),
+    public: v.optional(publicUrl),
+    tls: v.optional(tlsSchema),
+    trusted_proxies: v.optional(value.networks, []),
+    services: v.optional(list(value.name, 'write a list, such as ["wiki"]')),
+  }),
+  v.transform(
+    (raw): HttpSettings => ({
+      listen: raw.listen,
+      public: raw.public,
+      tls: raw.tls,
+      trustedProxies: raw.trusted_proxies,
+      services: raw.services,
+    }),
+  ),
+)

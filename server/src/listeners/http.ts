@@ -1,0 +1,179 @@
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
+import type { Server, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { type SecureContext, TLSSocket } from 'node:tls'
+import type { Clock } from '../core/clock.ts'
+import type { Endpoint } from '../core/directory.ts'
+import type { HttpSettings } from '../core/http.ts'
+import { type AskParts, ask } from './http/asking.ts'
+import { lookAtFirst } from './http/blind.ts'
+import { Budget } from './http/budget.ts'
+import type { Claim } from './http/code.ts'
+import { type Connection, Connections } from './http/connections.ts'
+import { doorRoutes } from './http/door.ts'
+import { HEADER_BYTES, REQUEST_MS, REQUESTS_PER_CONNECTION } from './http/limits.ts'
+import { packetRoute } from './http/packet.ts'
+import { bindAll, type PlaceNote } from './http/places.ts'
+import { serve } from './http/requests.ts'
+import type { Route } from './http/route.ts'
+import { isTrusted, originOf, peerAddress } from './http/source.ts'
+import { BUSY, inOneLine, tell, UNSAID } from './http/words.ts'
+import type { Judge, Listener } from './listener.ts'
+
+export type { Route, WebAnswer, WebRequest } from './http/route.ts'
+
+export type HttpNote = PlaceNote | { readonly note: 'http-failed'; readonly message: string }
+
+/** What can be counted here beside what knocks come to. */
+export type HttpCounted = 'connection' | 'dropped' | 'busy' | 'no-code'
+
+/** The settings, and the certificate that they name. */
+export interface HttpPlan {
+  readonly settings: HttpSettings
+  readonly secure: SecureContext | undefined
+}
+
+export interface HttpOptions {
+  readonly clock: Clock
+  /** Waits that many milliseconds. */
+  readonly pause: (ms: number) => Promise<void>
+  /** The user of the token that types this public id. */
+  readonly ownerOf: (publicId: string) => string | undefined
+  /** What else is answered here, before the door's own pages. */
+  readonly routes: readonly Route[]
+  readonly report: (note: HttpNote) => void
+  readonly count: (what: HttpCounted) => void
+}
+
+export interface HttpListener extends Listener {
+  /**
+   * Listens as the plan says, for connections to come; those in progress go on. `alsoAt` keeps what
+   * was listened at before, until a reload is whole. If anything fails all stays.
+   */
+  configure(plan: HttpPlan | undefined, alsoAt?: readonly Endpoint[]): Promise<void>
+  readonly plan: HttpPlan | undefined
+  readonly connections: number
+}
+
+/** The door for those who cannot send our packet: HTTP, or a code typed blind, on the same port. */
+export function httpListener(options: HttpOptions): HttpListener {
+  const { clock, pause, ownerOf, report, count } = options
+  const servers = new Map<string, Server>()
+  const connections = new Connections(() => count('dropped'))
+  const connectionOf = new WeakMap<Duplex, Connection>()
+  let plan: HttpPlan | undefined
+  let judge: Judge | undefined
+
+  const askParts: AskParts = {
+    judge: () => judge,
+    clock,
+    pause,
+    budget: new Budget(),
+    ownerOf,
+    services: () => plan?.settings.services,
+  }
+  const routes: readonly Route[] = [
+    packetRoute(() => judge),
+    ...options.routes,
+    ...doorRoutes({ ...askParts, base: () => basePath(plan?.settings.public) }),
+  ]
+  const trusted = () => plan?.settings.trustedProxies ?? []
+  const http = httpServer()
+
+  function httpServer(): HttpServer {
+    const server = createHttpServer({ maxHeaderSize: HEADER_BYTES }, (message, response) => {
+      const connection = connectionOf.get(message.socket)
+      if (!connection) return void message.socket.destroy()
+      response.once('close', () => connection.enter('closing'))
+      void serve(message, response, connection.peer, {
+        routes,
+        trusted: trusted(),
+        received: () => connection.enter('answering'),
+        failed: ({ message }) => report({ note: 'http-failed', message }),
+      })
+    })
+    server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION
+    return server
+  }
+
+  function accept(socket: Socket): void {
+    socket.on('error', () => {})
+    const peer = peerAddress(socket.remoteAddress)
+    if (!peer) return void socket.destroy()
+    count('connection')
+    const connection = connections.admit(socket, peer, isTrusted(peer, trusted()))
+    if (!connection) return
+    const stream = plan?.secure ? secured(socket, plan.secure) : socket
+    connectionOf.set(stream, connection)
+    lookAtFirst(stream, what => {
+      switch (what.kind) {
+        case 'http':
+          connection.enter('asking', REQUEST_MS)
+          stream.unshift(what.first)
+          http.emit('connection', stream)
+          // What was given back is heard when the parser is in place.
+          process.nextTick(() => stream.resume())
+          break
+        case 'claim':
+          void answerBlind(stream, connection, what.claim)
+          break
+        case 'nothing':
+          count('no-code')
+          stream.destroy()
+      }
+    })
+  }
+
+  async function answerBlind(stream: Duplex, connection: Connection, claim: Claim): Promise<void> {
+    connection.enter('answering')
+    const origin = originOf(connection.peer, trusted(), () => '')
+    const answer = origin.kind === 'known' ? await ask(claim, origin.address, askParts) : 'unsaid'
+    if (stream.destroyed || !judge) return
+    connection.enter('closing')
+    if (answer === 'busy') count('busy')
+    const told =
+      answer === 'unsaid'
+        ? UNSAID
+        : typeof answer === 'string'
+          ? BUSY
+          : tell(answer.outcome, clock.now())
+    stream.end(`${inOneLine(told)}\n`)
+  }
+
+  async function listen(endpoints: readonly Endpoint[]): Promise<void> {
+    await bindAll(servers, endpoints, accept, report)
+  }
+
+  return {
+    name: 'http',
+    get plan() {
+      return plan
+    },
+    get connections() {
+      return connections.size
+    },
+    async start(knock) {
+      judge = knock
+      await listen(plan?.settings.listen ?? [])
+    },
+    async stop() {
+      judge = undefined
+      await listen([])
+      connections.end()
+    },
+    async configure(next, alsoAt = []) {
+      if (judge) await listen([...(next?.settings.listen ?? []), ...alsoAt])
+      plan = next
+    },
+  }
+}
+
+/** TLS on an accepted connection; what comes out of it is looked at as if it had come in plain. */
+function secured(socket: Socket, secureContext: SecureContext): TLSSocket {
+  const stream = new TLSSocket(socket, { isServer: true, secureContext })
+  stream.on('error', () => socket.destroy())
+  return stream
+}
+
+const basePath = (address: string | undefined): string =>
+  address === undefined ? '/' : `${new URL(address).pathname.replace(/\/$/, '')}/`

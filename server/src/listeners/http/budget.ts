@@ -1,0 +1,39 @@
+import { type Address, familyOf, maskNetwork } from '@oneknock/shared'
+import { SOURCES_MAX, TRIES, TRY_MS } from './limits.ts'
+
+/** What one customer of a provider has of IPv6 at the least. */
+const IPV6_SITE = 64
+
+/** What counts as one source. */
+export const siteOf = (address: Address): string =>
+  familyOf(address) === 4 ? address : maskNetwork(address, IPV6_SITE).address
+
+/**
+ * How many codes each source may still try, whoever they are for. Kept as the one instant at which
+ * the budget would be full again; whoever came longest ago is forgotten first.
+ */
+export class Budget {
+  readonly #fullAt = new Map<string, number>()
+
+  /** Takes one try; false if there is none. */
+  take(source: Address, monotonicMs: number): boolean {
+    const site = siteOf(source)
+    const fullAt = Math.max(this.#fullAt.get(site) ?? 0, monotonicMs) + TRY_MS
+    if (fullAt - monotonicMs > TRIES * TRY_MS) return false
+    this.#fullAt.delete(site)
+    this.#fullAt.set(site, fullAt)
+    if (this.#fullAt.size > SOURCES_MAX) this.#fullAt.delete(this.#fullAt.keys().next().value!)
+    return true
+  }
+
+  /** The try was a good one. */
+  giveBack(source: Address): void {
+    const site = siteOf(source)
+    const fullAt = this.#fullAt.get(site)
+    if (fullAt !== undefined) this.#fullAt.set(site, fullAt - TRY_MS)
+  }
+
+  get size(): number {
+    return this.#fullAt.size
+  }
+}

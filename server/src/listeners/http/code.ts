@@ -1,0 +1,62 @@
+import { type Factor, isName, NAME_MAX } from '@oneknock/shared'
+
+/** Who says to be there, and by what code. */
+export interface Claim {
+  /** Empty: whoever owns the token that the code names. */
+  readonly user: string
+  readonly factor: Factor
+  /** Empty: all that there is. */
+  readonly services: readonly string[]
+}
+
+/** The sixteen letters that a YubiKey types: 12 that name it, and one AES block. */
+const LETTERS = '[cbdefghijklnrtuv]'
+const OTP = new RegExp(`^${LETTERS}{44}$`)
+/** Whatever was typed before it, the token's own are the last. */
+const OTP_IN_TEXT = new RegExp(`${LETTERS}{44}(?!${LETTERS})`)
+const TOTP = /^\d{6}$/
+/** Seven groups of four letters of base32, with the dashes or without. */
+const RECOVERY = /^([a-z2-7]{4}-?){6}[a-z2-7]{4}$/
+const NAMED_IN_TEXT = new RegExp(
+  `(?<![a-z0-9-])([a-z0-9-]{1,${NAME_MAX}}):(\\d{6}|(?:[a-zA-Z2-7]{4}-?){6}[a-zA-Z2-7]{4})(?![\\w-])`,
+)
+
+/** A code by its form, however it is spaced; `undefined` if it is none. */
+export function readCode(text: string): Factor | undefined {
+  const code = text.replaceAll(/\s/g, '')
+  if (TOTP.test(code)) return { kind: 'totp', code }
+  // With caps lock on, a token types capitals.
+  if (OTP.test(code.toLowerCase())) return { kind: 'yubikey', code: code.toLowerCase() }
+  if (RECOVERY.test(code.toLowerCase())) return { kind: 'recovery', code: code.toLowerCase() }
+  return undefined
+}
+
+/** What somebody filled in; `undefined` if that is nobody's name, or no code. */
+export function readClaim(
+  user: string,
+  code: string,
+  services: readonly string[],
+): Claim | undefined {
+  const factor = readCode(code)
+  const name = user.trim().toLowerCase()
+  if (!factor || (name === '' && factor.kind !== 'yubikey')) return undefined
+  if ((name !== '' && !isName(name)) || !services.every(isName)) return undefined
+  return { user: name, factor, services }
+}
+
+/** `USER:CODE`, or an OTP by itself. */
+export function readNamedCode(text: string, services: readonly string[]): Claim | undefined {
+  const colon = text.indexOf(':')
+  return colon < 0
+    ? readClaim('', text, services)
+    : readClaim(text.slice(0, colon), text.slice(colon + 1), services)
+}
+
+/** A code somewhere in what was typed blind, and the services that stand on its line behind it. */
+export function findClaim(text: string): Claim | undefined {
+  const found = NAMED_IN_TEXT.exec(text) ?? OTP_IN_TEXT.exec(text.toLowerCase())
+  if (!found) return undefined
+  const rest = text.slice(found.index + found[0].length).split(/[\r\n]/, 1)[0]!
+  const services = rest.split(/[\s,]+/).filter(isName)
+  return readNamedCode(found[0], services)
+}

@@ -1,0 +1,81 @@
+import type { Clock } from '../../core/clock.ts'
+import { type AskParts, ask } from './asking.ts'
+import { type Claim, readClaim, readNamedCode } from './code.ts'
+import { html, line, page } from './page.ts'
+import { formOf, type Route, type WebAnswer, type WebRequest, wantsPage } from './route.ts'
+import { BUSY, inOneLine, NO_CODE, type Told, tell, UNNAMED_PROXY, UNSAID } from './words.ts'
+
+export interface DoorParts extends AskParts {
+  readonly clock: Clock
+  /** The path by which people reach this door: `/`, or that of a proxy in front. */
+  readonly base: () => string
+}
+
+/** The page to fill in, and a code in the address for those who type one line. */
+export const doorRoutes = (parts: DoorParts): readonly Route[] => [
+  request => showForm(request, parts),
+  request => takeForm(request, parts),
+  request => takeAddress(request, parts),
+]
+
+function showForm({ method, path }: WebRequest, parts: DoorParts): WebAnswer | undefined {
+  if (path !== '/' || (method !== 'GET' && method !== 'HEAD')) return undefined
+  return page({ title: 'Open a door', body: form(parts.base(), '') })
+}
+
+function takeForm(
+  request: WebRequest,
+  parts: DoorParts,
+): Promise<WebAnswer> | WebAnswer | undefined {
+  if (request.method !== 'POST' || request.path !== '/') return undefined
+  const fields = formOf(request)
+  const [user, code] = ['user', 'code'].map(name => fields.get(name) ?? '') as [string, string]
+  const services = (fields.get('service') ?? '').split(/[\s,]+/).filter(name => name !== '')
+  // A touch types into whatever field has the focus.
+  const claim = code === '' ? readNamedCode(user, services) : readClaim(user, code, services)
+  return claim ? take(request, claim, parts) : show(request, NO_CODE, '', parts)
+}
+
+/** `/CODE` or `/CODE/SERVICE`: what a person can type, and what ends up in histories. */
+function takeAddress(request: WebRequest, parts: DoorParts): Promise<WebAnswer> | undefined {
+  // A browser that fetches ahead, or asks for the headers alone, has nobody's word for it.
+  const isAhead = request.header('sec-purpose') !== '' || request.header('purpose') !== ''
+  if (request.method !== 'GET' || isAhead) return undefined
+  const [code = '', ...services] = pathParts(request.path)
+  const claim = readNamedCode(code, services)
+  return claim && take(request, claim, parts)
+}
+
+function pathParts(path: string): string[] {
+  try {
+    return path.slice(1).split('/').map(decodeURIComponent)
+  } catch {
+    return []
+  }
+}
+
+async function take(request: WebRequest, claim: Claim, parts: DoorParts): Promise<WebAnswer> {
+  if (!request.source) {
+    const why = request.origin.kind === 'unnamed-proxy' ? UNNAMED_PROXY : UNSAID
+    return show(request, why, claim.user, parts)
+  }
+  const answer = await ask(claim, request.source, parts)
+  if (answer === 'busy' || answer === 'nobody') return show(request, BUSY, claim.user, parts)
+  return show(request, tell(answer.outcome, parts.clock.now()), claim.user, parts)
+}
+
+function show(request: WebRequest, told: Told, user: string, { base }: DoorParts): WebAnswer {
+  const { status, title, text, facts } = told
+  if (!wantsPage(request)) return line(status, inOneLine(told))
+  const listed = facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)
+  const body = html`${text ? html`<p role="status">${text}</p>` : html`<dl>${listed}</dl>`}
+${status === 200 || status === 202 ? html`` : form(base(), user)}`
+  return page({ status, title, body })
+}
+
+const form = (base: string, user: string) => html`<form method="post" action="${base}">
+<label>Name<input name="user" value="${user}" autocomplete="username" autocapitalize="none" autocorrect="off" spellcheck="false" maxlength="80" autofocus></label>
+<label>Code, or a touch of your key<input name="code" autocomplete="one-time-code" autocapitalize="none" autocorrect="off" spellcheck="false" maxlength="80"></label>
+<label>What to open (all, if left empty)<input name="service" autocomplete="off" autocapitalize="none" autocorrect="off" spellcheck="false" maxlength="102"></label>
+<button>Open</button>
+</form>`
