@@ -1,14 +1,14 @@
 import type { Config } from '../config.ts'
 import { systemClock } from '../core/clock.ts'
+import { findProgram, run } from '../hooks/guard/program.ts'
+import type { Trial } from '../hooks/guard/trial-clock.ts'
+import { zonesOf } from '../hooks/guard/zones.ts'
 import { HookError } from '../hooks/hook.ts'
 import { errorOf } from '../hooks/nftables/answer.ts'
 import { TABLE } from '../hooks/nftables/elements.ts'
 import { printTable } from '../hooks/nftables/nft.ts'
 import { runOnce } from '../hooks/nftables/one-shot.ts'
-import { findProgram, run } from '../hooks/nftables/program.ts'
 import { renderFile } from '../hooks/nftables/ruleset.ts'
-import type { Trial } from '../hooks/nftables/trial-clock.ts'
-import { zonesOf } from '../hooks/nftables/zones.ts'
 import { NftablesHook } from '../hooks/nftables.ts'
 
 /** The guard for commands that are run while no daemon keeps it up. */

@@ -1,4 +1,4 @@
-import type { GuardEvent } from '../hooks/nftables/events.ts'
+import type { GuardEvent } from '../hooks/guard/events.ts'
 import type { LedgerNote } from '../ledger/notes.ts'
 import type { HttpNote } from '../listeners/http.ts'
 import type { UdpNote } from '../listeners/udp.ts'

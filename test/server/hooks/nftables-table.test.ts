@@ -1,7 +1,7 @@
 import { parseNetwork } from '@oneknock/shared'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { GuardEvent } from '../../../server/src/hooks/guard/events.ts'
 import { HookError } from '../../../server/src/hooks/hook.ts'
-import type { GuardEvent } from '../../../server/src/hooks/nftables/events.ts'
 import type { NftRunner } from '../../../server/src/hooks/nftables/nft.ts'
 import { NftablesHook } from '../../../server/src/hooks/nftables.ts'
 import { ManualClock } from './clock.ts'

@@ -2,17 +2,17 @@ import { type Address, parseAddress, parseNetwork } from '@oneknock/shared'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Port } from '../../../server/src/core/directory.ts'
+import { hasEnded } from '../../../server/src/hooks/guard/flows.ts'
+import { parseSockets, parseTracked } from '../../../server/src/hooks/guard/sockets.ts'
+import { zonesOf } from '../../../server/src/hooks/guard/zones.ts'
 import {
   formatDuration,
-  hasEnded,
   openCommand,
   parseDuration,
 } from '../../../server/src/hooks/nftables/elements.ts'
 import { parseListing, skeleton } from '../../../server/src/hooks/nftables/listing.ts'
 import { renderFile } from '../../../server/src/hooks/nftables/ruleset.ts'
-import { parseSockets, parseTracked } from '../../../server/src/hooks/nftables/sockets.ts'
 import { addressIn } from '../../../server/src/hooks/nftables/text.ts'
-import { zonesOf } from '../../../server/src/hooks/nftables/zones.ts'
 import { service } from './service.ts'
 
 const tcp = (port: number): Port => ({ protocol: 'tcp', port })

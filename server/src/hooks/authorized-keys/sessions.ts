@@ -1,7 +1,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Address } from '@oneknock/shared'
-import { parseEnd } from '../nftables/sockets.ts'
+import { parseEnd } from '../guard/sockets.ts'
 
 /** Milliseconds for sshd to take its leave; then it is killed. */
 const TERM_GRACE = 1_000

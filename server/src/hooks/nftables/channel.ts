@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts'
+import type { Report } from '../guard/events.ts'
 import { HookError } from '../hook.ts'
 import { type Answer, errorOf } from './answer.ts'
-import type { Report } from './events.ts'
 import { InteractiveNft } from './interactive.ts'
 import { runOnce } from './one-shot.ts'
 

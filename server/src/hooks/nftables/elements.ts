@@ -1,43 +1,9 @@
-import { type Address, type Family, familyOf, familyPrefix, type Network } from '@oneknock/shared'
-import type { Port, Protocol } from '../../core/directory.ts'
+import { type Family, familyOf, familyPrefix, type Network } from '@oneknock/shared'
+import type { Port } from '../../core/directory.ts'
+import { type Flow, flowKey, hasEnded, type LiveElement, type OpenElement } from '../guard/flows.ts'
 
 /** The one table that is ours. */
 export const TABLE = 'inet oneknock'
-
-/** Who talks to a guarded port: one connection, or what UDP has in its place. */
-export interface Flow {
-  readonly address: Address
-  readonly peerPort: number
-  readonly protocol: Protocol
-  readonly port: number
-}
-
-/** `remaining` is in milliseconds, as everywhere here. */
-export interface OpenElement {
-  readonly zone: string
-  readonly network: Network
-  readonly port: Port
-  readonly remaining: number
-}
-
-export interface LiveElement {
-  readonly zone: string
-  readonly flow: Flow
-  readonly remaining: number
-}
-
-/** How long a flow is remembered from its last packet. A silent TCP session may last a day. */
-export const TCP_FLOW_MS = 24 * 60 * 60_000
-/** Longer than a keepalive of any usual UDP protocol, and than a TCP handshake's retransmissions. */
-export const UDP_FLOW_MS = 3 * 60_000
-
-/**
- * Some kernels round a timeout below one jiffy (10 ms at 100 Hz) down to none, and none means for
- * ever: what is shorter than this has ended.
- */
-const SHORTEST_MS = 10
-
-export const hasEnded = (remaining: number): boolean => !(remaining >= SHORTEST_MS)
 
 /** Sets are for one family each: no set type holds both. */
 export const openSet = (zone: string, network: Network): string =>
@@ -49,8 +15,6 @@ export const cutSetName = (zone: string, family: Family): string => `${zone}_cut
 
 const openKey = (network: Network, { protocol, port }: Port): string =>
   `${network.address} . ${protocol} . ${port}`
-export const flowKey = ({ address, protocol, peerPort, port }: Flow): string =>
-  `${address} . ${protocol} . ${peerPort} . ${port}`
 
 /**
  * Sets the end of one element, earlier or later, whether it is there or not. Adding what is there

@@ -1,6 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { CHILD_ENV } from '../guard/program.ts'
 import { type Answer, firstLine } from './answer.ts'
-import { CHILD_ENV } from './program.ts'
 
 /**
  * A command that reads nothing of the ruleset, so it costs the same beside thousands of chains. nft

@@ -1,17 +1,9 @@
 import { parseAddress, parseNetwork } from '@oneknock/shared'
 import type { Port, Protocol } from '../../core/directory.ts'
-import { type LiveElement, type OpenElement, parseDuration } from './elements.ts'
+import type { LiveElement, OpenElement } from '../guard/flows.ts'
+import type { Listing } from '../guard/kernel.ts'
+import { parseDuration } from './elements.ts'
 import { parseTrial } from './trial.ts'
-
-/** What `nft list table` tells of ours. */
-export interface Listing {
-  readonly open: readonly OpenElement[]
-  readonly live: readonly LiveElement[]
-  /** The ports that each zone guards. */
-  readonly guarded: ReadonlyMap<string, readonly Port[]>
-  /** Milliseconds until a guard on trial lets go; 0 if it has, `undefined` if it is not on trial. */
-  readonly trial: number | undefined
-}
 
 /** As nft prints sets: what moves stands between these braces, or behind the mark of a remark. */
 const MOVING = /\n\t\telements = \{[^}]*\}|[ \t]*# .*/g
@@ -31,6 +23,7 @@ const JUDGED = /th dport (.+) (?:fib|ip6?) daddr .* jump (\S+)$/gm
 /** The definitions and the rules, without what comes and goes by itself: same text, same guard. */
 export const skeleton = (text: string): string => text.replace(MOVING, '')
 
+/** What `nft list table` tells of ours. */
 export function parseListing(text: string): Listing {
   const open: OpenElement[] = []
   const live: LiveElement[] = []

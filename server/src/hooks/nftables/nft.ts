@@ -1,11 +1,11 @@
 import type { Clock } from '../../core/clock.ts'
+import type { Report } from '../guard/events.ts'
+import { findProgram } from '../guard/program.ts'
 import { HookError } from '../hook.ts'
 import { errorOf } from './answer.ts'
 import { Channel } from './channel.ts'
 import { TABLE } from './elements.ts'
-import type { Report } from './events.ts'
 import { runOnce } from './one-shot.ts'
-import { findProgram } from './program.ts'
 import { Watch } from './watch.ts'
 
 /** What the hook needs of nft. Failures are `HookError`s. */

@@ -1,5 +1,5 @@
+import { run } from '../guard/program.ts'
 import { type Answer, firstLine } from './answer.ts'
-import { run } from './program.ts'
 
 /** One line, one process: slower, and works with every build of nft. */
 export async function runOnce(

@@ -1,20 +1,11 @@
 import type { Network } from '@oneknock/shared'
-import type { Port } from '../../core/directory.ts'
+import type { Guard } from '../guard/kernel.ts'
+import { portsOf, type Zone } from '../guard/zones.ts'
 import { TABLE } from './elements.ts'
 import { knockSetsAndChains } from './knock-chains.ts'
 import { addressIn, baseChain, chain, portIn } from './text.ts'
 import { onTrialIn, TRIAL_DEFINITION, trialCommands } from './trial.ts'
 import { zoneAddress, zoneChains, zoneSets } from './zone-chains.ts'
-import { hasPort, type Zone } from './zones.ts'
-
-/** All that the table depends on, apart from who is in just now. */
-export interface Guard {
-  readonly zones: readonly Zone[]
-  /** Never locked out. */
-  readonly allow: readonly Network[]
-  /** Where knocks come in. */
-  readonly spaPorts: readonly number[]
-}
 
 /**
  * A file for `nft -f` that puts the guard up with nobody in: what a boot unit loads. It creates the
@@ -61,11 +52,6 @@ const definition = (
   ...knockSetsAndChains(spaPorts),
   '}',
 ]
-
-function portsOf(zones: readonly Zone[]): Port[] {
-  const all = zones.flatMap(({ ports }) => ports)
-  return all.filter((port, i) => !hasPort(all.slice(0, i), port))
-}
 
 function guardChains(
   zones: readonly Zone[],

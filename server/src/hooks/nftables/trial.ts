@@ -1,5 +1,6 @@
 import type { Port } from '../../core/directory.ts'
-import { formatDuration, hasEnded, parseDuration, TABLE } from './elements.ts'
+import { hasEnded } from '../guard/flows.ts'
+import { formatDuration, parseDuration, TABLE } from './elements.ts'
 import { set } from './text.ts'
 
 /*

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
+import { CHILD_ENV, findProgram } from '../guard/program.ts'
 import { TABLE } from './elements.ts'
-import { CHILD_ENV, findProgram } from './program.ts'
 
 /** Milliseconds until another is tried after one that ended: the heartbeat sees the same, later. */
 const RESTART_PAUSE = 10_000

@@ -1,24 +1,14 @@
 import type { Family } from '@oneknock/shared'
-import type { Port } from '../../core/directory.ts'
-import {
-  cutSetName,
-  formatDuration,
-  liveSetName,
-  openSetName,
-  TABLE,
-  TCP_FLOW_MS,
-  UDP_FLOW_MS,
-} from './elements.ts'
+import { CUT_MS, TCP_FLOW_MS, UDP_FLOW_MS } from '../guard/flows.ts'
+import { keptUdpPorts, remembersCuts, SINGLE, type Zone } from '../guard/zones.ts'
+import { cutSetName, formatDuration, liveSetName, openSetName, TABLE } from './elements.ts'
 import { addressIn, chain, maskedSource, portIn, SIDES, type Side, set } from './text.ts'
-import { hasPort, SINGLE, type Zone } from './zones.ts'
 
 /**
  * Flows remembered for a zone and family at most; about 100 bytes each, taken only when needed.
  * What finds no room passes while its door is open, and hangs when that ends.
  */
 const LIVE_MAX = 262_144
-/** How long a server that keeps sending to a flow that was cut cannot be taken for speaking first. */
-const CUT_MS = 60 * 60_000
 
 /** `declared`: the names of the sets for prefixes that are in use. */
 export function zoneSets(zone: Zone, declared: ReadonlySet<string>): string[] {
@@ -68,9 +58,6 @@ export function zoneAddress({ destination }: Zone, field: 'daddr' | 'saddr'): st
   if (destination.length > 0) return addressIn(field, destination)
   return [field === 'daddr' ? 'fib daddr type != unicast' : 'fib saddr type local']
 }
-
-/** UDP cannot tell who spoke first: whether `cutCommand` must remember what it cut. */
-export const remembersCuts = (zone: Zone): boolean => keptUdpPorts(zone).length > 0
 
 /** Lets a packet of this family in that has a right to it, and returns for any other. */
 function familyChain(zone: Zone, side: Side): string[] {
@@ -139,9 +126,6 @@ function ownRules(zone: Zone): string[] {
     return [`tcp flags & (syn | ack) == syn ${remember}`, ...(kept.length > 0 ? udp : [])]
   })
 }
-
-const keptUdpPorts = ({ ports, cutPorts }: Zone): Port[] =>
-  ports.filter(port => port.protocol === 'udp' && !hasPort(cutPorts, port))
 
 const inward = (ip: Side['ip']): string => `${ip} saddr . meta l4proto . th sport . th dport`
 const outward = (ip: Side['ip']): string => `${ip} daddr . meta l4proto . th dport . th sport`

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { endianness, networkInterfaces } from 'node:os'
 import { type Address, familyOf, fromHex, parseAddress, readAddress } from '@oneknock/shared'
 import type { Protocol } from '../../core/directory.ts'
-import type { Flow } from './elements.ts'
+import type { Flow } from './flows.ts'
 import { findProgram, run } from './program.ts'
 
 /** A flow that goes on whatever the guard knows of it. */

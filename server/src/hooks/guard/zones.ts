@@ -38,6 +38,20 @@ export const samePort = (a: Port, b: Port): boolean =>
 export const hasPort = (ports: readonly Port[], port: Port): boolean =>
   ports.some(other => samePort(other, port))
 
+/** All ports that are guarded somewhere. */
+export const portsOf = (zones: readonly Zone[]): Port[] =>
+  distinct(zones.flatMap(({ ports }) => ports))
+
+/** Ports of UDP whose flows outlive a grant. */
+export const keptUdpPorts = ({ ports, cutPorts }: Zone): Port[] =>
+  ports.filter(port => port.protocol === 'udp' && !hasPort(cutPorts, port))
+
+/** UDP cannot tell who spoke first: whether what is cut must be remembered. */
+export const remembersCuts = (zone: Zone): boolean => keptUdpPorts(zone).length > 0
+
+/** Whether the server's next packet would look like the first of a flow of its own. */
+export const mayRevive = (zone: Zone, port: Port): boolean => hasPort(keptUdpPorts(zone), port)
+
 function zone(name: string, destination: readonly Network[], services: readonly Service[]): Zone {
   const ports = distinct(services.flatMap(service => service.ports))
   const kept = services.filter(service => service.onExpiry === 'keep')

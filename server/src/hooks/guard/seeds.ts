@@ -1,7 +1,7 @@
 import { contains } from '@oneknock/shared'
 import type { Port } from '../../core/directory.ts'
-import { type LiveElement, TCP_FLOW_MS, UDP_FLOW_MS } from './elements.ts'
-import type { Listing } from './listing.ts'
+import { type LiveElement, TCP_FLOW_MS, UDP_FLOW_MS } from './flows.ts'
+import type { Listing } from './kernel.ts'
 import type { SeenFlow } from './sockets.ts'
 import { hasPort, type Zone } from './zones.ts'
 

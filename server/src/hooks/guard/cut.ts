@@ -1,10 +1,9 @@
 import { contains } from '@oneknock/shared'
-import { cutCommand, type Flow } from './elements.ts'
 import type { Report } from './events.ts'
+import type { Flow } from './flows.ts'
 import { type Cut, resetSockets } from './reset.ts'
 import type { GuardTable } from './table.ts'
-import { remembersCuts } from './zone-chains.ts'
-import { hasPort, samePort, type Zone } from './zones.ts'
+import { samePort } from './zones.ts'
 
 /** Cuts at once: together they cost one listing, and their filter fits in an argument of `ss`. */
 const BATCH_MAX = 100
@@ -49,10 +48,9 @@ export class Cutter {
   }
 
   async #carryOut(cuts: readonly Cut[]): Promise<void> {
-    await this.#table.forget(({ zone: name, flow }) => {
-      const { zone } = cuts.find(cut => cut.zone.name === name && ends(cut, flow)) ?? {}
-      return zone && cutCommand(name, flow, mayRevive(zone, flow))
-    })
+    await this.#table.forget(
+      ({ zone: name, flow }) => cuts.find(cut => cut.zone.name === name && ends(cut, flow))?.zone,
+    )
     const message = await resetSockets(cuts.filter(({ zone }) => zone.destination.length === 0))
     if (message) this.#report({ kind: 'sockets-kept', message })
   }
@@ -65,7 +63,3 @@ const ends = ({ network, ports }: Cut, flow: Flow): boolean =>
       contains(network, flow.address) &&
       !except.some(other => contains(other, flow.address)),
   )
-
-/** The server's next UDP packet would look like the first of a flow of its own. */
-const mayRevive = (zone: Zone, flow: Flow): boolean =>
-  flow.protocol === 'udp' && remembersCuts(zone) && !hasPort(zone.cutPorts, flow)

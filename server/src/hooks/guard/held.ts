@@ -8,7 +8,7 @@ import {
 } from '@oneknock/shared'
 import type { Port, Service } from '../../core/directory.ts'
 import { type Opening, openingKey } from '../../core/openings.ts'
-import type { Flow, OpenElement } from './elements.ts'
+import type { Flow, OpenElement } from './flows.ts'
 import { hasPort, samePort, type Zone } from './zones.ts'
 
 /** Milliseconds by which the kernel's end of an element may differ from what it was told: it counts in jiffies. */

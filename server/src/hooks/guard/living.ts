@@ -1,9 +1,8 @@
-import { flowKey, type LiveElement } from './elements.ts'
-import { parseListing } from './listing.ts'
+import { flowKey, type LiveElement } from './flows.ts'
 
 /**
  * The flows that were live when somebody last looked, for the day that the table is taken away: some
- * of them can be had from nowhere else. Kept as nft printed them, since that day hardly ever comes.
+ * of them can be had from nowhere else. Kept as they were printed, since that day hardly ever comes.
  */
 export class Living {
   #read: () => readonly LiveElement[] = () => []
@@ -13,10 +12,6 @@ export class Living {
   set(read: () => readonly LiveElement[]): void {
     this.#read = read
     this.#cut.clear()
-  }
-
-  setListed(text: string): void {
-    this.set(() => parseListing(text).live)
   }
 
   /** Cut since, so not to be brought back. */

@@ -1,19 +1,16 @@
-import { familyOf, familyPrefix, type Network } from '@oneknock/shared'
+import type { Network } from '@oneknock/shared'
 import type { Clock } from '../../core/clock.ts'
 import { HookError } from '../hook.ts'
-import { fillCommands, type LiveElement, openSet } from './elements.ts'
 import type { Report } from './events.ts'
+import type { LiveElement } from './flows.ts'
 import { admits, type Held } from './held.ts'
-import { type Listing, parseListing, skeleton } from './listing.ts'
+import type { Guard, GuardKernel, Listing } from './kernel.ts'
 import { Living } from './living.ts'
-import { type NftRunner, printTable } from './nft.ts'
 import { Rhythm } from './rhythm.ts'
-import { type Guard, renderCommand } from './ruleset.ts'
 import { carried, newlyGuarded, seeds } from './seeds.ts'
 import { readFlows } from './sockets.ts'
 import { type Trial, TrialClock } from './trial-clock.ts'
-import { declareCommand } from './zone-chains.ts'
-import { hasPort, SINGLE, type Zone } from './zones.ts'
+import { hasPort, type Zone } from './zones.ts'
 
 /** Milliseconds between looks at the rules: a second without a guard is the most that may be. */
 const BEAT = 1_000
@@ -23,22 +20,20 @@ const CENSUS = 10_000
 export interface TableOptions {
   readonly guard: Guard
   readonly held: Held
-  readonly nft: NftRunner
+  readonly kernel: GuardKernel
   readonly clock: Clock
   readonly report: Report
   readonly trial: Trial
 }
 
-/** The one table in the kernel: put up whole, looked after, and put back when somebody takes it. */
+/** The guard in the kernel: put up whole, looked after, and put back when somebody takes it. */
 export class GuardTable {
   readonly trial: TrialClock
   readonly #options: TableOptions
   readonly #living = new Living()
   readonly #rhythms: readonly Rhythm[]
   #guard: Guard
-  /** Names of sets for prefixes other than single addresses. */
-  #declared = new Set<string>()
-  /** What nft prints of the table while nobody has changed its rules. */
+  /** What the kernel tells of the rules while nobody has changed them. */
   #intact = ''
   #turn: Promise<unknown> = Promise.resolve()
   #nextCheck: Promise<boolean> | undefined
@@ -61,7 +56,7 @@ export class GuardTable {
    */
   start(): Promise<void> {
     return this.#inTurn(async () => {
-      const { held, clock, nft, report, trial } = this.#options
+      const { held, clock, kernel, report, trial } = this.#options
       const before = await this.list()
       const now = clock.now()
       if (before) for (const opening of held.recognise(before.open, now)) held.put(opening)
@@ -69,7 +64,7 @@ export class GuardTable {
       const flows = await this.#takeTheirPlace(before)
       report({ kind: 'guard-up', adopted: before !== undefined, openings: held.size, flows })
       this.trial.announce()
-      nft.watch(() => void this.check())
+      kernel.watch(() => void this.check())
       for (const rhythm of this.#rhythms) rhythm.start()
     })
   }
@@ -108,45 +103,34 @@ export class GuardTable {
     })
   }
 
-  write(command: string): Promise<void> {
-    return this.#options.nft.write(command)
-  }
-
-  /** Whether the table has a set for this prefix length. */
-  declares(zone: Zone, network: Network): boolean {
-    const prefix = familyPrefix(network)
-    if (prefix === SINGLE[familyOf(network.address)]) return true
-    return this.#declared.has(openSet(zone.name, network))
-  }
-
-  /** Sees to it that it has one. */
+  /** Sees to it that there is room for prefixes of this length. */
   async declare(zone: Zone, network: Network): Promise<void> {
-    if (this.declares(zone, network)) return
+    const { kernel } = this.#options
+    if (kernel.declares(zone, network)) return
     await this.#inTurn(async () => {
-      if (this.declares(zone, network)) return
-      await this.write(declareCommand(zone, familyOf(network.address), familyPrefix(network)))
-      this.#declared.add(openSet(zone.name, network))
+      if (kernel.declares(zone, network)) return
+      await kernel.declare(zone, network)
       await this.#remember()
     })
   }
 
-  /** What is in the table, unless it is gone. */
-  async list(): Promise<Listing | undefined> {
-    const text = await printTable(command => this.#options.nft.readAll(command))
-    return text === undefined ? undefined : parseListing(text)
+  /** What is in it, unless it is gone. */
+  list(): Promise<Listing | undefined> {
+    return this.#options.kernel.list()
   }
 
-  /** Forgets the live flows for which there is a command, by it. */
-  forget(commandFor: (element: LiveElement) => string | undefined): Promise<void> {
+  /** Forgets the live flows for which a zone is named: theirs. */
+  forget(zoneOf: (element: LiveElement) => Zone | undefined): Promise<void> {
     return this.#inTurn(async () => {
       const listing = await this.list()
       if (listing) this.#living.set(() => listing.live)
       const doomed = this.#living.list().flatMap(element => {
-        const command = commandFor(element)
-        return command === undefined ? [] : [{ element, command }]
+        const zone = zoneOf(element)
+        return zone ? [{ element, zone }] : []
       })
       if (listing && doomed.length > 0) {
-        await this.write(doomed.map(({ command }) => command).join('; '))
+        const flows = doomed.map(({ element: { flow }, zone }) => ({ zone, flow }))
+        await this.#options.kernel.forget(flows)
       }
       for (const { element } of doomed) this.#living.cut(element)
     })
@@ -190,37 +174,35 @@ export class GuardTable {
   }
 
   async #replace(live: readonly LiveElement[]): Promise<void> {
-    const { held, clock } = this.#options
+    const { kernel, held, clock } = this.#options
     const open = held.elements(clock.now())
-    const declared = new Set(open.map(({ zone, network }) => openSet(zone, network)))
-    const filling = { declared, commands: fillCommands(open, live), trial: this.trial.left }
-    await this.write(renderCommand(this.#guard, filling))
-    this.#declared = declared
+    await kernel.replace(this.#guard, { open, live, trial: this.trial.left })
   }
 
-  /** What the table looks like now is what it should look like. */
+  /** What the rules are now is what they should be. */
   async #remember(): Promise<void> {
-    const text = await printTable(command => this.#options.nft.read(command))
-    if (text === undefined) {
-      throw new HookError('nftables', 'failed', 'the guard was taken away as soon as it was up')
+    const { kernel } = this.#options
+    const rules = await kernel.rules()
+    if (rules === undefined) {
+      throw new HookError(kernel.name, 'failed', 'the guard was taken away as soon as it was up')
     }
-    this.#intact = skeleton(text)
+    this.#intact = rules
   }
 
   async #look(): Promise<boolean> {
-    const { nft, report, held, clock } = this.#options
+    const { kernel, report, held, clock } = this.#options
     if (this.#stopped) return false
     held.prune(clock.now())
-    let text: string | undefined
+    let rules: string | undefined
     try {
-      text = await printTable(command => nft.read(command))
+      rules = await kernel.rules()
     } catch (error) {
       return this.#complain('guard-unseen', error)
     }
-    if (text === undefined || skeleton(text) !== this.#intact) {
-      report({ kind: 'guard-lost', found: text === undefined ? 'nothing' : 'other rules' })
+    if (rules === undefined || rules !== this.#intact) {
+      report({ kind: 'guard-lost', found: rules === undefined ? 'nothing' : 'other rules' })
       try {
-        await this.#restore(text !== undefined)
+        await this.#restore(rules !== undefined)
       } catch (error) {
         return this.#complain('guard-down', error)
       }
@@ -234,11 +216,11 @@ export class GuardTable {
    * away anybody could get in, so not every socket may go on: only flows that were live when they
    * were last counted, and those that some door let in since.
    */
-  async #restore(tableIsThere: boolean): Promise<void> {
-    const { held, report } = this.#options
+  async #restore(somethingIsThere: boolean): Promise<void> {
+    const { kernel, held, report } = this.#options
     const { zones } = this.#guard
     // If only the rules are gone, the sets know best.
-    const still = tableIsThere ? ((await this.list())?.live ?? []) : []
+    const still = somethingIsThere ? ((await this.list())?.live ?? []) : []
     // Until all is done, so that a heartbeat takes it up where this fails.
     this.#intact = ''
     await this.#replace([])
@@ -249,18 +231,18 @@ export class GuardTable {
       (zone, flow) => !hasPort(zone.cutPorts, flow) && admits(doors, zone, flow),
     )
     const live = [...carried([...this.#living.list(), ...still], zones), ...admitted]
-    for (const command of fillCommands([], live)) await this.write(command)
+    await kernel.fill(live)
     this.#living.set(() => live)
     await this.#remember()
     report({ kind: 'guard-restored', openings: held.size, flows: live.length })
   }
 
   async #takeCensus(): Promise<void> {
-    const { nft, held } = this.#options
+    const { kernel, held } = this.#options
     if (this.#stopped) return
     const restart = held.restartRecent()
-    const text = await printTable(command => nft.readAll(command)).catch(() => undefined)
-    if (text !== undefined) this.#living.setListed(text)
+    const counted = await kernel.census().catch(() => undefined)
+    if (counted) this.#living.set(counted)
     // The heartbeat says what is wrong; the last count still serves, with all doors since then.
     else restart.undo()
   }

@@ -1,0 +1,81 @@
+import { familyOf, familyPrefix, type Network } from '@oneknock/shared'
+import type { Flow, LiveElement, OpenElement } from '../guard/flows.ts'
+import type { Filling, Guard, GuardKernel, Listing } from '../guard/kernel.ts'
+import { mayRevive, SINGLE, type Zone } from '../guard/zones.ts'
+import { cutCommand, fillCommands, openCommand, openSet } from './elements.ts'
+import { parseListing, skeleton } from './listing.ts'
+import { type NftRunner, printTable } from './nft.ts'
+import { renderCommand } from './ruleset.ts'
+import { declareCommand } from './zone-chains.ts'
+
+/** The guard as one table of nftables, which is replaced in one transaction. */
+export class NftKernel implements GuardKernel {
+  readonly name = 'nftables'
+  readonly #nft: NftRunner
+  /** Names of sets for prefixes other than single addresses. */
+  #declared: ReadonlySet<string> = new Set()
+
+  constructor(nft: NftRunner) {
+    this.#nft = nft
+  }
+
+  async list(): Promise<Listing | undefined> {
+    const text = await this.#printAll()
+    return text === undefined ? undefined : parseListing(text)
+  }
+
+  async rules(): Promise<string | undefined> {
+    const text = await printTable(command => this.#nft.read(command))
+    return text === undefined ? undefined : skeleton(text)
+  }
+
+  async census(): Promise<(() => readonly LiveElement[]) | undefined> {
+    const text = await this.#printAll()
+    return text === undefined ? undefined : () => parseListing(text).live
+  }
+
+  async replace(guard: Guard, { open, live, trial }: Filling): Promise<void> {
+    const declared = new Set(open.map(({ zone, network }) => openSet(zone, network)))
+    const filling = { declared, commands: fillCommands(open, live), trial }
+    await this.#nft.write(renderCommand(guard, filling))
+    this.#declared = declared
+  }
+
+  async fill(live: readonly LiveElement[]): Promise<void> {
+    for (const command of fillCommands([], live)) await this.#nft.write(command)
+  }
+
+  open(elements: readonly OpenElement[]): Promise<void> {
+    return this.#nft.write(elements.map(openCommand).join('; '))
+  }
+
+  declares(zone: Zone, network: Network): boolean {
+    if (familyPrefix(network) === SINGLE[familyOf(network.address)]) return true
+    return this.#declared.has(openSet(zone.name, network))
+  }
+
+  async declare(zone: Zone, network: Network): Promise<void> {
+    const command = declareCommand(zone, familyOf(network.address), familyPrefix(network))
+    await this.#nft.write(command)
+    this.#declared = new Set([...this.#declared, openSet(zone.name, network)])
+  }
+
+  forget(doomed: readonly { readonly zone: Zone; readonly flow: Flow }[]): Promise<void> {
+    const commands = doomed.map(({ zone, flow }) =>
+      cutCommand(zone.name, flow, mayRevive(zone, flow)),
+    )
+    return this.#nft.write(commands.join('; '))
+  }
+
+  watch(heard: () => void): void {
+    this.#nft.watch(heard)
+  }
+
+  stop(): Promise<void> {
+    return this.#nft.stop()
+  }
+
+  #printAll(): Promise<string | undefined> {
+    return printTable(command => this.#nft.readAll(command))
+  }
+}
