@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -58,10 +58,12 @@ function helpOf(program: string, words: readonly string[]): string {
   const kept = helps.get(call)
   if (kept !== undefined) return kept
   const [, ...args] = call.split(' ')
-  const help = execFileSync(process.execPath, [join(ROOT, PROGRAMS[program]!), ...args, '--help'], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  // By what it prints: `otp verify` ends with 0 for a right code alone.
+  const { stdout: help } = spawnSync(
+    process.execPath,
+    [join(ROOT, PROGRAMS[program]!), ...args, '--help'],
+    { encoding: 'utf8' },
+  )
   helps.set(call, help)
   return help
 }

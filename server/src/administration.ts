@@ -1,5 +1,6 @@
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import type { Reloads } from './administration/reloads.ts'
+import { verify } from './administration/verify.ts'
 import { type GuardView, grantView, isoTime, lockView } from './administration/views.ts'
 import type { Daemon } from './compose.ts'
 import type { Asker, Handle, Request } from './control.ts'
@@ -18,6 +19,8 @@ export function administration(reloads: Reloads): (daemon: Daemon) => Handle {
         return reload(daemon, reloads)
       case 'unlock':
         return unlock(daemon, request)
+      case 'verify':
+        return verify(daemon, request)
       case 'firewall':
         return firewall(daemon, reloads, request)
       case 'head':

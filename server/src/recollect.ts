@@ -47,12 +47,25 @@ export const readOnly: LedgerFiles = {
 }
 
 /** Puts an event on record as the daemon would, which must not be running. */
-export function recordAlone(
+export async function recordAlone(
   stateFolder: string,
   freshnessMs: number,
   event: Event,
 ): Promise<Result<void, ControlError | LedgerError | LedgerFailure>> {
-  return alone<void, LedgerError | LedgerFailure>(stateFolder, async () => {
+  const recorded = await decideAlone(stateFolder, freshnessMs, async () => event)
+  return recorded.ok ? ok(undefined) : recorded
+}
+
+/**
+ * Decides something in the daemon's place, on its memory, and puts it on record; what was decided
+ * counts only if this succeeds.
+ */
+export function decideAlone<E extends Event | undefined>(
+  stateFolder: string,
+  freshnessMs: number,
+  decide: (state: State) => Promise<E>,
+): Promise<Result<E, ControlError | LedgerError | LedgerFailure>> {
+  return alone<E, LedgerError | LedgerFailure>(stateFolder, async () => {
     const state = new State(systemClock, freshnessMs)
     const ledger = await openLedger<Event, Checkpoint>({
       folder: ledgerFolder(stateFolder),
@@ -63,12 +76,21 @@ export function recordAlone(
       replay: entry => state.apply(entry.event, entry.at),
     })
     if (!ledger.ok) return ledger
-    state.apply(event, systemClock.now())
-    const written = await ledger.value.append(event)
-    await ledger.value.close()
-    return written
+    try {
+      state.keepTime(systemClock.now())
+      const event = await decide(state)
+      if (!event) return ok(event)
+      state.apply(event, systemClock.now())
+      const written = await ledger.value.append(event)
+      return written.ok ? ok(event) : written
+    } finally {
+      await ledger.value.close()
+    }
   })
 }
+
+/** What whoever asks meanwhile is told. */
+export const AT_WORK = 'a command of the administrator is at work; ask again in a moment'
 
 /** Does something with the state folder in a daemon's place, so that none starts meanwhile. */
 export async function alone<T, E>(
@@ -76,7 +98,7 @@ export async function alone<T, E>(
   work: () => Promise<Result<T, E>>,
 ): Promise<Result<T, E | ControlError>> {
   const control = await openControl(stateFolder, async () => {
-    throw new Error('a command of the administrator is at work; ask again in a moment')
+    throw new Error(AT_WORK)
   })
   if (!control.ok) return fail(control.error)
   try {

@@ -1,49 +1,9 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { parseTotpSecret, totpCode, totpStep } from '@oneknock/shared'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { until } from '../kit.ts'
-import { MAIN } from './cli.ts'
+import { Person } from './person.ts'
 import { picture, scan } from './screen.ts'
 import { type Site, site } from './site.ts'
-
-/** An administrator at a real pseudo-terminal. */
-class Person {
-  readonly #script: ChildProcessWithoutNullStreams
-  shown = ''
-
-  constructor(s: Site, command: string) {
-    const env = { PATH: process.env.PATH, NODE: process.execPath, MAIN, CONFIG: s.config }
-    const line = `"$NODE" "$MAIN" --config "$CONFIG" ${command}; echo "status=$?"`
-    this.#script = spawn('script', ['-qec', line, '/dev/null'], { env })
-    this.#script.stdout.setEncoding('utf8').on('data', text => {
-      this.shown += text
-    })
-  }
-
-  type(keys: string): void {
-    this.#script.stdin.write(keys)
-  }
-
-  async sees(text: string): Promise<void> {
-    await until(
-      () => this.shown,
-      shown => shown.includes(text),
-      15_000,
-    )
-  }
-
-  /** What the phone scans. */
-  secret(): Uint8Array {
-    const lines = this.shown.replaceAll('\r', '').split('\n')
-    const qr = lines.filter(line => line.startsWith('\x1b[38;5;')).join('\n')
-    return parseTotpSecret(new URL(scan(picture(qr))).searchParams.get('secret')!)!
-  }
-
-  leave(): void {
-    this.#script.kill()
-  }
-}
 
 const QUESTION = 'The code that the app shows now'
 
@@ -54,7 +14,14 @@ beforeEach(() => {
 })
 afterEach(() => person.leave())
 
-const code = (steps: number) => totpCode(person.secret(), totpStep(Date.now()) + steps)
+/** What the phone scans. */
+function secret(): Uint8Array {
+  const lines = person.shown.replaceAll('\r', '').split('\n')
+  const qr = lines.filter(line => line.startsWith('\x1b[38;5;')).join('\n')
+  return parseTotpSecret(new URL(scan(picture(qr))).searchParams.get('secret')!)!
+}
+
+const code = (steps: number) => totpCode(secret(), totpStep(Date.now()) + steps)
 
 describe('user add on a terminal', () => {
   it('asks for the first code until it is right, and adds nobody before', async () => {
