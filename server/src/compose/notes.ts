@@ -1,7 +1,7 @@
 import type { GuardEvent } from '../hooks/guard/events.ts'
 import type { LedgerNote } from '../ledger/notes.ts'
 import type { HttpNote } from '../listeners/http.ts'
-import type { UdpNote } from '../listeners/udp.ts'
+import type { UdpNote } from '../listeners/sockets.ts'
 import type { Log } from '../log.ts'
 
 /** What the guard says of itself. */
