@@ -1,0 +1,39 @@
+import type { Network } from '@oneknock/shared'
+import type { Endpoint, SecretSource } from './directory.ts'
+
+/** The RADIUS door as the configuration has it. */
+export interface RadiusSettings {
+  readonly listen: readonly Endpoint[]
+  readonly clients: readonly RadiusClient[]
+}
+
+/**
+ * What a password is. `code`: the code alone. `password+code`: one that the upstream servers know,
+ * with the code behind it. `password`: one that they know, and a person approves. `grant`: nothing;
+ * who has a live grant from there is let in.
+ */
+export const RADIUS_MODES = ['code', 'password+code', 'password', 'grant'] as const
+export type RadiusMode = (typeof RADIUS_MODES)[number]
+
+/** Who may ask: a router, a VPN concentrator, a PAM module. */
+export interface RadiusClient {
+  readonly name: string
+  readonly networks: readonly Network[]
+  readonly secret: SecretSource
+  readonly mode: RadiusMode
+  readonly upstream: RadiusUpstream | undefined
+  /** What an Accept opens, or which grants count; absent: nothing, and any. */
+  readonly services: readonly string[] | undefined
+  /** The attribute with the address that is meant. */
+  readonly address: 'calling-station-id' | 'framed-ip-address'
+  /** The channel on which somebody approves. */
+  readonly approval: string | undefined
+  /** Whether an Access-Request without one is dropped (RFC 3579 section 3.2). */
+  readonly messageAuthenticator: 'required' | 'optional'
+}
+
+/** The servers that know the passwords, the first one first. */
+export interface RadiusUpstream {
+  readonly servers: readonly Endpoint[]
+  readonly secret: SecretSource
+}

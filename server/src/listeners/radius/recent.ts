@@ -1,0 +1,74 @@
+/** How long an answer is kept: longer than clients go on asking (RFC 5080 section 2.2.2). */
+export const KEPT_MS = 30_000
+/** Requests of one client that are remembered: what comes beyond is dropped, and asked again. */
+export const RECENT_MAX = 4_096
+/** Requests of one client that wait for an answer at a time: each may hold timers and a ledger line. */
+export const WAITING_MAX = 256
+
+/** What is known of a request. */
+export interface Known {
+  /** Absent while it is on its way. */
+  readonly answer: Uint8Array | undefined
+}
+
+interface Entry {
+  readonly authenticator: string
+  /** On the clock that never steps. */
+  until: number
+  answer: Uint8Array | undefined
+}
+
+/**
+ * The requests that one client sent lately: a retransmission gets the answer that there was, and is
+ * not judged again (RFC 5080 section 2.2.2). A code is good once, so a second judgement would refuse.
+ */
+export class Recent {
+  readonly #entries = new Map<string, Entry>()
+  #waiting = 0
+
+  /** `from`: the socket that it came from and its identifier. */
+  find(from: string, authenticator: string, monotonicMs: number): Known | undefined {
+    const entry = this.#entries.get(from)
+    if (entry?.authenticator !== authenticator || entry.until <= monotonicMs) return undefined
+    return entry
+  }
+
+  /** Takes in a new request, in the place of an older one of the same name; false if there is no room. */
+  begin(from: string, authenticator: string, monotonicMs: number): boolean {
+    this.#forget(monotonicMs)
+    if (this.#waiting >= WAITING_MAX || this.#entries.size >= RECENT_MAX) return false
+    // Behind all others, so that the map stays in the order of time.
+    this.#entries.delete(from)
+    this.#entries.set(from, {
+      authenticator,
+      until: Number.POSITIVE_INFINITY,
+      answer: undefined,
+    })
+    this.#waiting++
+    return true
+  }
+
+  /** No answer: it is forgotten, and a retransmission is judged anew. */
+  finish(from: string, authenticator: string, answer: Uint8Array | undefined, monotonicMs: number): void {
+    this.#waiting--
+    const entry = this.#entries.get(from)
+    if (entry?.authenticator !== authenticator) return
+    if (!answer) {
+      this.#entries.delete(from)
+      return
+    }
+    entry.answer = answer
+    entry.until = monotonicMs + KEPT_MS
+    this.#entries.delete(from)
+    this.#entries.set(from, entry)
+  }
+
+  /** Those that are over stand before all that were answered later. */
+  #forget(monotonicMs: number): void {
+    for (const [from, { until, answer }] of this.#entries) {
+      if (!answer) continue
+      if (until > monotonicMs) break
+      this.#entries.delete(from)
+    }
+  }
+}
