@@ -3,6 +3,7 @@ import { type StartError, StartFailure, step } from './compose/failure.ts'
 import { makeHooks, serves } from './compose/hooks.ts'
 import { makeHttp, planOf } from './compose/http.ts'
 import { logLedger, logUdp } from './compose/notes.ts'
+import { makeRadius, radiusPlanOf } from './compose/radius.ts'
 import { reload } from './compose/reload.ts'
 import { devicesOf, type Settings } from './compose/settings.ts'
 import { holdFolder, openState } from './compose/state.ts'
@@ -143,14 +144,19 @@ async function start(
       return service !== undefined && isPersonal(service)
     },
   })
+  const random = pooledRandom()
   const gatekeeper = new Gatekeeper({
     clock,
-    random: pooledRandom(),
+    random,
     keyring,
     state,
     directory: () => current.directory,
     host: systemHost(
-      () => [...current.config.listen, ...(current.config.http?.listen ?? [])],
+      () => [
+        ...current.config.listen,
+        ...(current.config.http?.listen ?? []),
+        ...(current.config.radius?.listen ?? []),
+      ],
       clock,
     ),
     record,
@@ -178,6 +184,13 @@ async function start(
     await gatekeeper.idle()
     await record({ event: 'note', what: 'stopped' })
   })
+  const radius = makeRadius({ settings: () => current, state, clock, random, counters, log })
+  await step(
+    'listen',
+    radiusPlanOf(config).then(plan => radius.configure(plan)),
+  )
+  await step('listen', radius.start(judge))
+  undo.push(() => radius.stop())
   const http = makeHttp({ settings: () => current, clock, counters, log, routes: [] })
   await step('listen', planOf(config).then(http.configure))
   await step('listen', http.start(judge))
@@ -201,7 +214,7 @@ async function start(
     ...{ state, counters, gatekeeper, trail, http, overtaken, unlock },
     guard: hooks.find(hook => hook instanceof NftablesHook),
     reload: (next: Settings) =>
-      reload({ current, listener, http, hooks, keyring, gatekeeper, record, log }, next),
+      reload({ current, listener, http, radius, hooks, keyring, gatekeeper, record, log }, next),
     settings: () => current,
     head: () => ledger.head(),
   }

@@ -15,12 +15,14 @@ import { type Backend, DEFAULT_CONFIG_FILE, DEFAULT_STATE_FOLDER } from './confi
 import type { ConfigError, Path, Problem } from './config/error.ts'
 import { readTrusted, type TrustedFile } from './config/files.ts'
 import { httpSchema } from './config/http.ts'
+import { radiusSchema } from './config/radius.ts'
 import { checkRules } from './config/rules.ts'
 import * as schema from './config/schema.ts'
 import { problemsOf } from './config/tables.ts'
 import { isTable, locate, parseToml, type Table } from './config/toml.ts'
 import type { ChannelSettings, Endpoint, Service } from './core/directory.ts'
 import type { HttpSettings } from './core/http.ts'
+import type { RadiusSettings } from './core/radius.ts'
 
 export { type ConfigError, type ConfigErrorCode, formatConfigError } from './config/error.ts'
 
@@ -48,6 +50,8 @@ export interface Config {
   readonly helperSocket: string
   /** The door for those who cannot send our packet; absent: there is none. */
   readonly http: HttpSettings | undefined
+  /** The door for what asks a RADIUS server; absent: there is none. */
+  readonly radius: RadiusSettings | undefined
   /** Second ways to people, by the names that services call them. */
   readonly delivery: ReadonlyMap<string, ChannelSettings>
   readonly services: ReadonlyMap<string, Service>
@@ -123,6 +127,8 @@ function read(file: string, table: Table, problems: Problem[]): Config | undefin
   const metrics = part(schema.metricsSchema, table.metrics ?? {}, ['metrics'])
   const helper = part(schema.helperSchema, table.helper ?? {}, ['helper'])
   const http = table.http === undefined ? undefined : part(httpSchema, table.http, ['http'])
+  const radius =
+    table.radius === undefined ? undefined : part(radiusSchema, table.radius, ['radius'])
   const delivery = new Map<string, ChannelSettings>()
   for (const [name, value] of named(table.delivery, 'delivery', problems)) {
     const channel = part(channelSchema, value, ['delivery', name])
@@ -138,6 +144,7 @@ function read(file: string, table: Table, problems: Problem[]): Config | undefin
     listen: root?.listen,
     firewall,
     http,
+    radius,
     metricsAt: metrics?.listen,
     services: [...services.values()],
     channels,
@@ -157,6 +164,7 @@ function read(file: string, table: Table, problems: Problem[]): Config | undefin
     metricsAt: metrics.listen,
     helperSocket: helper.socket,
     http,
+    radius,
     delivery,
     services,
   }

@@ -1,6 +1,8 @@
+import { formatEndpoint } from '../config/places.ts'
 import type { GuardEvent } from '../hooks/guard/events.ts'
 import type { LedgerNote } from '../ledger/notes.ts'
 import type { HttpNote } from '../listeners/http.ts'
+import type { RadiusNote } from '../listeners/radius.ts'
 import type { UdpNote } from '../listeners/sockets.ts'
 import type { Log } from '../log.ts'
 
@@ -65,5 +67,25 @@ export function logHttp(log: Log, { note, ...fields }: HttpNote): void {
     case 'http-failed':
       log.error(fields, 'a request could not be answered')
       break
+  }
+}
+
+/** What the RADIUS door says of itself. */
+export function logRadius(log: Log, note: RadiusNote): void {
+  switch (note.note) {
+    case 'upstream-silent':
+      log.warn({ server: formatEndpoint(note.server) }, 'a RADIUS server does not answer')
+      break
+    case 'upstream-back':
+      log.info({ server: formatEndpoint(note.server) }, 'a RADIUS server answers again')
+      break
+    case 'upstream-unsigned':
+      log.error(
+        { server: formatEndpoint(note.server) },
+        'a RADIUS server answers without Message-Authenticator, which counts for nothing; make it send one',
+      )
+      break
+    default:
+      logUdp(log.child({ door: 'radius' }), note)
   }
 }

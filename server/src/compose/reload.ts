@@ -5,11 +5,13 @@ import type { Keyring } from '../core/keyring.ts'
 import type { Gatekeeper, Record } from '../gatekeeper.ts'
 import type { LivingHook } from '../hooks/hook.ts'
 import type { HttpListener } from '../listeners/http.ts'
+import type { RadiusListener } from '../listeners/radius.ts'
 import type { UdpListener } from '../listeners/udp.ts'
 import type { Log } from '../log.ts'
 import { type StartError, StartFailure, step } from './failure.ts'
 import { hookConfig } from './hooks.ts'
 import { planOf } from './http.ts'
+import { radiusPlanOf } from './radius.ts'
 import { devicesOf, type Settings } from './settings.ts'
 
 export interface ReloadParts {
@@ -17,6 +19,7 @@ export interface ReloadParts {
   readonly current: { config: Settings['config']; directory: Settings['directory'] }
   readonly listener: UdpListener
   readonly http: HttpListener
+  readonly radius: RadiusListener
   readonly hooks: readonly LivingHook[]
   readonly keyring: Keyring
   readonly gatekeeper: Gatekeeper
@@ -32,16 +35,18 @@ export async function reload(
   parts: ReloadParts,
   next: Settings,
 ): Promise<Result<void, StartError>> {
-  const { current, listener, http, hooks, keyring, gatekeeper, record } = parts
+  const { current, listener, http, radius, hooks, keyring, gatekeeper, record } = parts
   const before = { ...current }
   const needsRestart = changedForGood(before.config, next.config)
   if (needsRestart) return fail({ code: 'restart', message: needsRestart })
   const configured: LivingHook[] = []
-  const [oldPlan, newPlan] = [http.plan, await planOf(next.config).catch((error: Error) => error)]
-  if (newPlan instanceof Error) return fail({ code: 'listen', message: newPlan.message })
+  const plans = { http: http.plan, radius: radius.plan }
+  const newPlans = await plansOf(next.config).catch((error: Error) => error)
+  if (newPlans instanceof Error) return fail({ code: 'listen', message: newPlans.message })
   try {
     await step('listen', listener.listen([...before.config.listen, ...next.config.listen]))
-    await step('listen', http.configure(newPlan, before.config.http?.listen))
+    await step('listen', http.configure(newPlans.http, before.config.http?.listen))
+    await step('listen', radius.configure(newPlans.radius, before.config.radius?.listen))
     for (const hook of hooks) {
       await step('hook', hook.configure(hookConfig(next)))
       configured.push(hook)
@@ -49,7 +54,8 @@ export async function reload(
   } catch (error) {
     for (const hook of configured) await attempt(parts, hook.configure(hookConfig(before)))
     await attempt(parts, listener.listen(before.config.listen))
-    await attempt(parts, http.configure(oldPlan))
+    await attempt(parts, http.configure(plans.http))
+    await attempt(parts, radius.configure(plans.radius))
     await attempt(parts, gatekeeper.agree(hooks))
     if (error instanceof StartFailure) return fail(error.reason)
     throw error
@@ -59,11 +65,18 @@ export async function reload(
   keyring.assign(devicesOf(next.directory))
   gatekeeper.revise()
   await attempt(parts, listener.listen(next.config.listen))
-  await attempt(parts, http.configure(newPlan))
+  await attempt(parts, http.configure(newPlans.http))
+  await attempt(parts, radius.configure(newPlans.radius))
   await attempt(parts, gatekeeper.agree(hooks))
   await record({ event: 'note', what: 'reloaded' })
   return ok(undefined)
 }
+
+/** What the doors without a key are to do, with the secrets and certificates that belong to it. */
+const plansOf = async (config: Config) => ({
+  http: await planOf(config),
+  radius: await radiusPlanOf(config),
+})
 
 /** What cannot be refused any more is said. */
 async function attempt({ log }: ReloadParts, work: Promise<unknown>): Promise<void> {

@@ -1,16 +1,19 @@
 import { formatNetwork, type Network, parseAddress, scopeOf } from '@oneknock/shared'
 import { type Endpoint, isPersonal, type Service } from '../core/directory.ts'
 import type { HttpSettings } from '../core/http.ts'
+import type { RadiusSettings } from '../core/radius.ts'
 import type { Backend } from './defaults.ts'
 import { conflict, type Path, type Problem } from './error.ts'
 import { httpRules } from './http-rules.ts'
 import { endpointsClash, formatEndpoint, formatPort } from './places.ts'
+import { radiusRules } from './radius-rules.ts'
 
 /** What was readable of a configuration; rules that need a part that was not are skipped. */
 export interface Parts {
   readonly listen: readonly Endpoint[] | undefined
   readonly firewall: { readonly backend: Backend; readonly allow: readonly Network[] } | undefined
   readonly http?: HttpSettings | undefined
+  readonly radius?: RadiusSettings | undefined
   readonly metricsAt?: Endpoint | undefined
   readonly services: readonly Service[]
   /** Names of the ways to people. */
@@ -19,7 +22,7 @@ export interface Parts {
 
 /** What is wrong although each value alone is right. */
 export function checkRules(parts: Parts): Problem[] {
-  const { listen = [], firewall, http, metricsAt, services, channels } = parts
+  const { listen = [], firewall, http, radius, metricsAt, services, channels } = parts
   return [
     ...clashing(listen),
     ...(firewall ? backendRules(firewall.backend) : []),
@@ -35,6 +38,7 @@ export function checkRules(parts: Parts): Problem[] {
     ...guardedTwice(services, listen),
     ...gatesClash(services),
     ...(http ? httpRules(http, services, metricsAt) : []),
+    ...(radius ? radiusRules(radius, services, listen) : []),
     ...listsClash(services),
   ]
 }

@@ -46,6 +46,7 @@ export const rootSchema = table({
   metrics: v.unknown(),
   helper: v.unknown(),
   http: v.unknown(),
+  radius: v.unknown(),
   delivery: v.unknown(),
   services: v.unknown(),
 })

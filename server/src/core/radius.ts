@@ -9,11 +9,14 @@ export interface RadiusSettings {
 
 /**
  * What a password is. `code`: the code alone. `password+code`: one that the upstream servers know,
- * with the code behind it. `password`: one that they know, and a person approves. `grant`: nothing;
- * who has a live grant from there is let in.
+ * with the code behind it. `grant`: one that they know, or anything if there are none, from an address
+ * for which the user has a live grant.
  */
-export const RADIUS_MODES = ['code', 'password+code', 'password', 'grant'] as const
+export const RADIUS_MODES = ['code', 'password+code', 'grant'] as const
 export type RadiusMode = (typeof RADIUS_MODES)[number]
+
+export const ADDRESSES_FROM = ['calling-station-id', 'framed-ip-address'] as const
+export type AddressFrom = (typeof ADDRESSES_FROM)[number]
 
 /** Who may ask: a router, a VPN concentrator, a PAM module. */
 export interface RadiusClient {
@@ -25,9 +28,7 @@ export interface RadiusClient {
   /** What an Accept opens, or which grants count; absent: nothing, and any. */
   readonly services: readonly string[] | undefined
   /** The attribute with the address that is meant. */
-  readonly address: 'calling-station-id' | 'framed-ip-address'
-  /** The channel on which somebody approves. */
-  readonly approval: string | undefined
+  readonly addressFrom: AddressFrom
   /** Whether an Access-Request without one is dropped (RFC 3579 section 3.2). */
   readonly messageAuthenticator: 'required' | 'optional'
 }

@@ -82,37 +82,38 @@ export function decodePacket(datagram: Uint8Array): Result<RadiusPacket, Malform
   })
 }
 
-/** Attributes that do not fit are left out, from the first of them on. */
-export function encodePacket({
-  code,
-  identifier,
-  authenticator,
-  attributes,
-}: RadiusPacket): Uint8Array {
-  const packet = new Uint8Array(PACKET_MAX)
-  let end = HEADER_BYTES
-  for (const { type, value } of attributes) {
-    const size = ATTRIBUTE_HEADER_BYTES + value.length
-    if (value.length > VALUE_MAX || end + size > PACKET_MAX) break
-    packet.set([type, size], end)
-    packet.set(value, end + ATTRIBUTE_HEADER_BYTES)
-    end += size
+/** `undefined` if the attributes do not fit into a packet, or a value not into its attribute. */
+export function encodePacket(packet: RadiusPacket): Uint8Array | undefined {
+  const { code, identifier, authenticator, attributes } = packet
+  const length = sizeOf(attributes)
+  if (length > PACKET_MAX || attributes.some(({ value }) => value.length > VALUE_MAX)) {
+    return undefined
   }
-  packet.set([code, identifier, end >> 8, end & 0xff], AT.code)
-  packet.set(authenticator, AT.authenticator)
-  return packet.subarray(0, end)
+  const bytes = new Uint8Array(length)
+  bytes.set([code, identifier, length >> 8, length & 0xff], AT.code)
+  bytes.set(authenticator, AT.authenticator)
+  let at = HEADER_BYTES
+  for (const { type, value } of attributes) {
+    bytes.set([type, ATTRIBUTE_HEADER_BYTES + value.length], at)
+    bytes.set(value, at + ATTRIBUTE_HEADER_BYTES)
+    at += ATTRIBUTE_HEADER_BYTES + value.length
+  }
+  return bytes
 }
+
+const sizeOf = (attributes: readonly Attribute[]): number =>
+  attributes.reduce((sum, { value }) => sum + ATTRIBUTE_HEADER_BYTES + value.length, HEADER_BYTES)
 
 export const allOf = ({ attributes }: RadiusPacket, type: number): readonly Attribute[] =>
   attributes.filter(attribute => attribute.type === type)
 
 /** The first value of that type. */
-export const valueOf = ({ attributes }: RadiusPacket, type: number): Uint8Array | undefined =>
+export const firstOf = ({ attributes }: RadiusPacket, type: number): Uint8Array | undefined =>
   attributes.find(attribute => attribute.type === type)?.value
 
 /** The first value of that type as text; `undefined` if there is none, or if it is no UTF-8. */
 export function textOf(packet: RadiusPacket, type: number): string | undefined {
-  const value = valueOf(packet, type)
+  const value = firstOf(packet, type)
   return value && decodeText(value)
 }
 

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
-import { ATTRIBUTE, AUTHENTICATOR_BYTES, type RadiusPacket, valueOf } from './packet.ts'
+import { ATTRIBUTE, AUTHENTICATOR_BYTES, firstOf, type RadiusPacket } from './packet.ts'
 import { md5 } from './signing.ts'
 
 /** RFC 2865 section 5.2. */
@@ -57,12 +57,12 @@ export interface Chap {
 
 /** The challenge is the authenticator's 16 bytes if no attribute holds it. */
 export function chapOf(packet: RadiusPacket): Chap | undefined {
-  const value = valueOf(packet, ATTRIBUTE.chapPassword)
+  const value = firstOf(packet, ATTRIBUTE.chapPassword)
   if (value?.length !== 1 + AUTHENTICATOR_BYTES) return undefined
   return {
     identifier: value.subarray(0, 1),
     response: value.subarray(1),
-    challenge: valueOf(packet, ATTRIBUTE.chapChallenge) ?? packet.authenticator,
+    challenge: firstOf(packet, ATTRIBUTE.chapChallenge) ?? packet.authenticator,
   }
 }
 

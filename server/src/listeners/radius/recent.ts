@@ -1,6 +1,6 @@
 /** How long an answer is kept: longer than clients go on asking (RFC 5080 section 2.2.2). */
 export const KEPT_MS = 30_000
-/** Requests of one client that are remembered: what comes beyond is dropped, and asked again. */
+/** Requests of one client that are remembered; one more, and the oldest answer is forgotten. */
 export const RECENT_MAX = 4_096
 /** Requests of one client that wait for an answer at a time: each may hold timers and a ledger line. */
 export const WAITING_MAX = 256
@@ -33,23 +33,24 @@ export class Recent {
     return entry
   }
 
-  /** Takes in a new request, in the place of an older one of the same name; false if there is no room. */
+  /** Takes in a new request, in the place of an older one of the same name; false if too many wait. */
   begin(from: string, authenticator: string, monotonicMs: number): boolean {
+    if (this.#waiting >= WAITING_MAX) return false
     this.#forget(monotonicMs)
-    if (this.#waiting >= WAITING_MAX || this.#entries.size >= RECENT_MAX) return false
     // Behind all others, so that the map stays in the order of time.
     this.#entries.delete(from)
-    this.#entries.set(from, {
-      authenticator,
-      until: Number.POSITIVE_INFINITY,
-      answer: undefined,
-    })
+    this.#entries.set(from, { authenticator, until: Number.POSITIVE_INFINITY, answer: undefined })
     this.#waiting++
     return true
   }
 
   /** No answer: it is forgotten, and a retransmission is judged anew. */
-  finish(from: string, authenticator: string, answer: Uint8Array | undefined, monotonicMs: number): void {
+  finish(
+    from: string,
+    authenticator: string,
+    answer: Uint8Array | undefined,
+    monotonicMs: number,
+  ): void {
     this.#waiting--
     const entry = this.#entries.get(from)
     if (entry?.authenticator !== authenticator) return
@@ -65,10 +66,12 @@ export class Recent {
 
   /** Those that are over stand before all that were answered later. */
   #forget(monotonicMs: number): void {
+    let tooMany = this.#entries.size - RECENT_MAX + 1
     for (const [from, { until, answer }] of this.#entries) {
       if (!answer) continue
-      if (until > monotonicMs) break
+      if (until > monotonicMs && tooMany <= 0) break
       this.#entries.delete(from)
+      tooMany--
     }
   }
 }

@@ -38,6 +38,7 @@ export function checkSignature(
     authenticator,
     attributes: packet.attributes.map(one => (one === signature ? NO_SIGNATURE : one)),
   })
+  if (!unsigned) return 'invalid'
   return timingSafeEqual(hmacMd5(secret, unsigned), signature.value) ? 'valid' : 'invalid'
 }
 
@@ -48,33 +49,31 @@ export function answersRequest(
   secret: Uint8Array,
 ): boolean {
   const encoded = encodePacket({ ...answer, authenticator: requestAuthenticator })
-  return timingSafeEqual(md5(encoded, secret), answer.authenticator)
-}
-
-/** The bytes of a request, with a Message-Authenticator as its first attribute. */
-export function signRequest(request: RadiusPacket, secret: Uint8Array): Uint8Array {
-  return signed(request, secret)
-}
-
-/** The bytes of the answer to a request, with a Message-Authenticator as its first attribute. */
-export function signAnswer(
-  answer: Omit<RadiusPacket, 'authenticator'>,
-  requestAuthenticator: Uint8Array,
-  secret: Uint8Array,
-): Uint8Array {
-  const bytes = signed({ ...answer, authenticator: requestAuthenticator }, secret)
-  bytes.set(md5(bytes, secret), AUTHENTICATOR_AT)
-  return bytes
+  return encoded !== undefined && timingSafeEqual(md5(encoded, secret), answer.authenticator)
 }
 
 const AUTHENTICATOR_AT = HEADER_BYTES - AUTHENTICATOR_BYTES
 /** Of a value in the first attribute. */
 const FIRST_VALUE_AT = HEADER_BYTES + 2
 
-/** First, so that whatever an attacker can put into the rest stands behind it. */
-function signed(packet: RadiusPacket, secret: Uint8Array): Uint8Array {
-  const bytes = encodePacket({ ...packet, attributes: [NO_SIGNATURE, ...packet.attributes] })
-  bytes.set(hmacMd5(secret, bytes), FIRST_VALUE_AT)
+/**
+ * The bytes of a request with a Message-Authenticator as its first attribute: whatever an attacker
+ * can put into the rest stands behind it. `undefined` if it does not fit into a packet.
+ */
+export function signRequest(request: RadiusPacket, secret: Uint8Array): Uint8Array | undefined {
+  const bytes = encodePacket({ ...request, attributes: [NO_SIGNATURE, ...request.attributes] })
+  bytes?.set(hmacMd5(secret, bytes), FIRST_VALUE_AT)
+  return bytes
+}
+
+/** The same for the answer to a request. */
+export function signAnswer(
+  answer: Omit<RadiusPacket, 'authenticator'>,
+  requestAuthenticator: Uint8Array,
+  secret: Uint8Array,
+): Uint8Array | undefined {
+  const bytes = signRequest({ ...answer, authenticator: requestAuthenticator }, secret)
+  bytes?.set(md5(bytes, secret), AUTHENTICATOR_AT)
   return bytes
 }
 

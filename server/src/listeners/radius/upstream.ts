@@ -1,8 +1,8 @@
 import { createSocket, type Socket } from 'node:dgram'
 import type { Endpoint } from '../../core/directory.ts'
 import {
-  AUTHENTICATOR_BYTES,
   type Attribute,
+  AUTHENTICATOR_BYTES,
   CODE,
   decodePacket,
   IDENTIFIERS,
@@ -105,6 +105,7 @@ class Server {
     const attributes = question(authenticator)
     const request = { code: CODE.accessRequest, identifier, authenticator, attributes }
     const bytes = signRequest(request, this.#parts.secret)
+    if (!bytes) return undefined
     const { tries, retransmitMs } = this.#parts.timing
     const answer = await new Promise<RadiusPacket | undefined>(resolve => {
       let sent = 0

@@ -1,0 +1,68 @@
+import { fail, ok, type Result } from '@oneknock/shared'
+import {
+  ATTRIBUTE,
+  allOf,
+  CODE,
+  decodePacket,
+  decodeText,
+  firstOf,
+  type RadiusPacket,
+  textOf,
+} from './packet.ts'
+import { type Chap, chapOf, revealPassword } from './passwords.ts'
+import { checkRequest } from './signing.ts'
+
+/** Why a datagram is not answered. */
+export type Dropped =
+  | 'malformed'
+  /** Neither an Access-Request nor a Status-Server. */
+  | 'unasked'
+  /** Without the Message-Authenticator that it should bear. */
+  | 'unsigned'
+  /** With a wrong one: another secret, or somebody altered it. */
+  | 'forged'
+
+/** What a client asks, once it is sure that the client asks it. */
+export interface RadiusRequest {
+  readonly packet: RadiusPacket
+  readonly user: string
+  /** Of PAP. */
+  readonly password: Uint8Array | undefined
+  readonly chap: Chap | undefined
+}
+
+export interface Trust {
+  readonly secret: Uint8Array
+  readonly messageAuthenticator: 'required' | 'optional'
+}
+
+/** From bytes to a request. Nothing is answered, kept or written before all of this has passed. */
+export function readRequest(datagram: Uint8Array, trust: Trust): Result<RadiusRequest, Dropped> {
+  const decoded = decodePacket(datagram)
+  if (!decoded.ok) return fail('malformed')
+  const packet = decoded.value
+  const { code, authenticator } = packet
+  if (code !== CODE.accessRequest && code !== CODE.statusServer) return fail('unasked')
+  const signature = checkRequest(packet, trust.secret)
+  if (signature === 'invalid') return fail('forged')
+  if (signature === 'absent' && mustBeSigned(packet, trust)) return fail('unsigned')
+
+  const hidden = firstOf(packet, ATTRIBUTE.userPassword)
+  const password = hidden && revealPassword(hidden, authenticator, trust.secret)
+  // Under another secret a password comes out as noise: an unsigned request shows it by this alone.
+  const isNoise = hidden && (!password || decodeText(password) === undefined)
+  if (signature === 'absent' && isNoise) return fail('forged')
+  const user = textOf(packet, ATTRIBUTE.userName) ?? ''
+  return ok({ packet, user, password, chap: chapOf(packet) })
+}
+
+/**
+ * RFC 5997 section 3 for a Status-Server, RFC 3579 section 3.2 for EAP. An unsigned request with a
+ * Proxy-State is what BlastRADIUS needs (CVE-2024-3596), and old clients that cannot sign are no
+ * proxies.
+ */
+const mustBeSigned = (packet: RadiusPacket, { messageAuthenticator }: Trust): boolean =>
+  messageAuthenticator === 'required' ||
+  packet.code === CODE.statusServer ||
+  allOf(packet, ATTRIBUTE.eapMessage).length > 0 ||
+  allOf(packet, ATTRIBUTE.proxyState).length > 0
