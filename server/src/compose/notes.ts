@@ -85,6 +85,8 @@ export function logRadius(log: Log, note: RadiusNote): void {
         'a RADIUS server answers without Message-Authenticator, which counts for nothing; make it send one',
       )
       break
+    case 'buffer-capped': // The knocks' own sockets say it already.
+      break
     default:
       logUdp(log.child({ door: 'radius' }), note)
   }
