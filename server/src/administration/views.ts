@@ -41,6 +41,17 @@ export interface GuardView {
   readonly until?: string
 }
 
+/** A way in for those who have no packet. */
+export interface DoorView {
+  readonly door: string
+  readonly listen: readonly string[]
+  /** What is around what it is told, such as `TLS`. */
+  readonly over: string
+  readonly connections: number
+  /** Since the start. */
+  readonly counts: Readonly<Record<string, number>>
+}
+
 /** To the second, as people read it. */
 export const isoTime = (ms: number): string =>
   `${new Date(Math.floor(ms / 1000) * 1000).toISOString().slice(0, 19)}Z`

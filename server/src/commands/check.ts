@@ -1,3 +1,4 @@
+import { readCertificate } from '../config/certificate.ts'
 import { checkPrivateFolder } from '../config/files.ts'
 import { loadDirectory } from '../users.ts'
 import { configFailure } from './failure.ts'
@@ -17,6 +18,8 @@ export async function check(options: CheckOptions): Promise<number> {
     groupPasses: config.adminGroup !== undefined,
   })
   const unfit = state && state.code !== 'absent' ? [state] : []
+  const certificate = config.http?.tls && readCertificate(config.http.tls)
+  if (certificate?.ok === false) unfit.push(certificate.error)
   if (!directory.ok) throw configFailure([...directory.error, ...unfit])
   if (unfit.length > 0) throw configFailure(unfit)
   const users = [...directory.value.users.values()]

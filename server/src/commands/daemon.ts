@@ -1,4 +1,5 @@
 import {
+  type DoorView,
   type GrantView,
   type GuardView,
   grantView,
@@ -35,6 +36,7 @@ interface RunningStatus extends Status {
   readonly guard: GuardView
   readonly rss_bytes: number
   readonly packets: Readonly<Record<string, number>>
+  readonly doors: readonly DoorView[]
 }
 
 /** How the daemon is; without one, what its ledger says, and status 1. */
@@ -131,9 +133,16 @@ function running(status: RunningStatus): string[][] {
     ['guard', [status.guard.guard, status.guard.until].filter(Boolean).join(' until ')],
     ['process', `${status.pid}, since ${isoTime(Date.now() - status.up_s * 1000)}`],
     ['people', people],
+    ...status.doors.map(doorRow),
     ['memory', `${Math.round(status.rss_bytes / 1024 / 1024)} MiB`],
     ...packets.map(([outcome, number]) => [`packets: ${outcome}`, `${number}`]),
   ]
+}
+
+function doorRow({ door, listen, over, connections, counts }: DoorView): string[] {
+  const numbers = Object.entries(counts).map(([what, number]) => `${number} ${what}`)
+  const at = `${listen.join(', ')} (${over}), ${count(connections, 'connection')} now`
+  return [`door ${door}`, [at, ...numbers].join('; ')]
 }
 
 const GRANT_HEADINGS = ['GRANT', 'USER', 'DEVICE', 'SERVICES', 'ADDRESSES', 'UNTIL', '']

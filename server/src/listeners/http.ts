@@ -71,6 +71,7 @@ export function httpListener(options: HttpOptions): HttpListener {
     budget: new Budget(),
     ownerOf,
     services: () => plan?.settings.services,
+    busy: () => count('busy'),
   }
   const routes: readonly Route[] = [
     packetRoute(() => judge),
@@ -130,7 +131,6 @@ export function httpListener(options: HttpOptions): HttpListener {
     const answer = origin.kind === 'known' ? await ask(claim, origin.address, askParts) : 'unsaid'
     if (stream.destroyed || !judge) return
     connection.enter('closing')
-    if (answer === 'busy') count('busy')
     const told =
       answer === 'unsaid'
         ? UNSAID

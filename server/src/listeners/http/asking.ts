@@ -20,6 +20,8 @@ export interface AskParts {
   readonly ownerOf: (publicId: string) => string | undefined
   /** What this door may open. */
   readonly services: () => readonly string[] | undefined
+  /** Counts who has tried too much. */
+  readonly busy: () => void
 }
 
 /** A YubiKey's OTP ends in 32 letters that are its own each time; what is before them names the token. */
@@ -33,7 +35,10 @@ export async function ask(
 ): Promise<Answer | 'busy' | 'nobody'> {
   const { clock, pause, budget, ownerOf } = parts
   const began = clock.monotonic()
-  if (!budget.take(source, began)) return 'busy'
+  if (!budget.take(source, began)) {
+    parts.busy()
+    return 'busy'
+  }
   const owner = factor.kind === 'yubikey' ? ownerOf(factor.code.slice(0, -BLOCK_CHARS)) : undefined
   const verdict = await parts.judge()?.({
     door: DOOR,

@@ -4,6 +4,8 @@
 export const CONNECTIONS_MAX = 1_000
 /** Of one IPv4 address or IPv6 /64: a browser opens six, and an office behind one address a few times that. */
 export const CONNECTIONS_PER_SOURCE = 64
+/** Connections that wait in the kernel while the loop is busy; it caps it at net.core.somaxconn, 4096. */
+export const BACKLOG = 4_096
 /** Milliseconds from connecting to the end of the request: a code typed blind takes its time. */
 export const CONNECTION_MS = 30_000
 /** The same, once it is known to be HTTP: programs send their requests at once. */

@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { formatEndpoint } from '../../config/places.ts'
 import type { Endpoint } from '../../core/directory.ts'
+import { BACKLOG } from './limits.ts'
 
 export type PlaceNote =
   | { readonly note: 'bound'; readonly place: string }
@@ -51,7 +52,7 @@ function bind(endpoint: Endpoint, accept: (socket: Socket) => void): Promise<Ser
   const server = createServer({ allowHalfOpen: true }, accept)
   return new Promise((resolve, reject) => {
     server.once('error', error => reject(bindError(error, endpoint)))
-    server.listen({ host: endpoint.host, port: endpoint.port }, () => {
+    server.listen({ host: endpoint.host, port: endpoint.port, backlog: BACKLOG }, () => {
       server.removeAllListeners('error')
       // Out of descriptors, say: the next connection may find one.
       server.on('error', () => {})
