@@ -18,27 +18,59 @@ export type Found =
  * typed blind or sent by whatever program.
  */
 export function lookAtFirst(stream: Duplex, found: (what: Found) => void): void {
-  let bytes = Buffer.alloc(0)
+  let first = Buffer.alloc(0)
+  const lines = new BlindLines()
+  let isBlind = false
   const end = (what: Found) => {
     stream.off('data', hear).off('end', ended).pause()
     found(what)
   }
   const hear = (chunk: Buffer) => {
-    bytes = Buffer.concat([bytes, chunk])
-    const text = bytes.toString('latin1', 0, BLIND_BYTES)
-    if (HTTP.test(text)) return end({ kind: 'http', first: bytes })
+    if (isBlind) return search(chunk)
+    first = Buffer.concat([first, chunk])
+    const text = first.toString('latin1')
+    if (HTTP.test(text)) return end({ kind: 'http', first })
     if (MAYBE_HTTP.test(text)) return
-    if (bytes[0] === TLS_HANDSHAKE) return end({ kind: 'nothing' })
-    // Until its line has ended, more of it may come.
-    const lines = text.slice(0, text.search(/[\r\n][^\r\n]*$/) + 1)
-    const isFull = bytes.length >= BLIND_BYTES
-    const claim = findClaim(isFull ? text : lines)
+    if (first[0] === TLS_HANDSHAKE) return end({ kind: 'nothing' })
+    isBlind = true
+    search(first)
+  }
+  const search = (chunk: Buffer) => {
+    const claim = lines.hear(chunk)
     if (claim) end({ kind: 'claim', claim })
-    else if (isFull) end({ kind: 'nothing' })
+    else if (lines.isFull) end({ kind: 'nothing' })
   }
   const ended = () => {
-    const claim = findClaim(bytes.toString('latin1'))
+    const claim = isBlind ? lines.end() : findClaim(first.toString('latin1'))
     end(claim ? { kind: 'claim', claim } : { kind: 'nothing' })
   }
   stream.on('data', hear).on('end', ended)
+}
+
+const LINE_FEED = 0x0a
+const CARRIAGE_RETURN = 0x0d
+
+/** Looks for a code in each line when it has ended, and never twice at the same bytes. */
+class BlindLines {
+  #heard = 0
+  #line = ''
+
+  get isFull(): boolean {
+    return this.#heard >= BLIND_BYTES
+  }
+
+  hear(chunk: Buffer): Claim | undefined {
+    const within = chunk.subarray(0, BLIND_BYTES - this.#heard)
+    this.#heard += within.length
+    const at = Math.max(within.lastIndexOf(LINE_FEED), within.lastIndexOf(CARRIAGE_RETURN))
+    const [ended, rest] = [within.subarray(0, at + 1), within.subarray(at + 1)]
+    const claim = at < 0 ? undefined : findClaim(this.#line + ended.toString('latin1'))
+    this.#line = (at < 0 ? this.#line : '') + rest.toString('latin1')
+    return claim ?? (this.isFull ? this.end() : undefined)
+  }
+
+  /** No more will come: what there is of the last line is all of it. */
+  end(): Claim | undefined {
+    return findClaim(this.#line)
+  }
 }

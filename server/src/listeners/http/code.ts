@@ -1,4 +1,4 @@
-import { type Factor, isName, NAME_MAX } from '@oneknock/shared'
+import { type Factor, isName, NAME_MAX, parseFactor } from '@oneknock/shared'
 
 /** Who says to be there, and by what code. */
 export interface Claim {
@@ -11,25 +11,11 @@ export interface Claim {
 
 /** The sixteen letters that a YubiKey types: 12 that name it, and one AES block. */
 const LETTERS = '[cbdefghijklnrtuv]'
-const OTP = new RegExp(`^${LETTERS}{44}$`)
 /** Whatever was typed before it, the token's own are the last. */
 const OTP_IN_TEXT = new RegExp(`${LETTERS}{44}(?!${LETTERS})`)
-const TOTP = /^\d{6}$/
-/** Seven groups of four letters of base32, with the dashes or without. */
-const RECOVERY = /^([a-z2-7]{4}-?){6}[a-z2-7]{4}$/
-const NAMED_IN_TEXT = new RegExp(
-  `(?<![a-z0-9-])([a-z0-9-]{1,${NAME_MAX}}):(\\d{6}|(?:[a-zA-Z2-7]{4}-?){6}[a-zA-Z2-7]{4})(?![\\w-])`,
-)
-
-/** A code by its form, however it is spaced; `undefined` if it is none. */
-export function readCode(text: string): Factor | undefined {
-  const code = text.replaceAll(/\s/g, '')
-  if (TOTP.test(code)) return { kind: 'totp', code }
-  // With caps lock on, a token types capitals.
-  if (OTP.test(code.toLowerCase())) return { kind: 'yubikey', code: code.toLowerCase() }
-  if (RECOVERY.test(code.toLowerCase())) return { kind: 'recovery', code: code.toLowerCase() }
-  return undefined
-}
+/** Six digits, or a recovery code: seven groups of four letters of base32, with the dashes or without. */
+const CODE = '\\d{6}|(?:[a-zA-Z2-7]{4}-?){6}[a-zA-Z2-7]{4}'
+const NAMED_IN_TEXT = new RegExp(`(?<![a-z0-9-])([a-z0-9-]{1,${NAME_MAX}}):(${CODE})(?![\\w-])`)
 
 /** What somebody filled in; `undefined` if that is nobody's name, or no code. */
 export function readClaim(
@@ -37,11 +23,12 @@ export function readClaim(
   code: string,
   services: readonly string[],
 ): Claim | undefined {
-  const factor = readCode(code)
+  // With caps lock on, a token types capitals; no other code has any that matter.
+  const factor = parseFactor(code.toLowerCase())
   const name = user.trim().toLowerCase()
-  if (!factor || (name === '' && factor.kind !== 'yubikey')) return undefined
+  if (!factor.ok || (name === '' && factor.value.kind !== 'yubikey')) return undefined
   if ((name !== '' && !isName(name)) || !services.every(isName)) return undefined
-  return { user: name, factor, services }
+  return { user: name, factor: factor.value, services }
 }
 
 /** `USER:CODE`, or an OTP by itself. */
