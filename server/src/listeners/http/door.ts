@@ -74,8 +74,10 @@ ${status === 200 || status === 202 ? html`` : form(base(), user)}`
 }
 
 const form = (base: string, user: string) => html`<form method="post" action="${base}">
-<label>Name<input name="user" value="${user}" autocomplete="username" autocapitalize="none" autocorrect="off" spellcheck="false" maxlength="80" autofocus></label>
-<label>Code, or a touch of your key<input name="code" autocomplete="one-time-code" autocapitalize="none" autocorrect="off" spellcheck="false" maxlength="80"></label>
+<label>Name<input name="user" value="${user}" autocomplete="username" autocapitalize="none" autocorrect="off" spellcheck="false" maxlength="80"${focus(user === '')}></label>
+<label>Code, or a touch of your key<input name="code" autocomplete="one-time-code" autocapitalize="none" autocorrect="off" spellcheck="false" maxlength="80"${focus(user !== '')}></label>
 <label>What to open (all, if left empty)<input name="service" autocomplete="off" autocapitalize="none" autocorrect="off" spellcheck="false" maxlength="102"></label>
 <button>Open</button>
 </form>`
+
+const focus = (isNext: boolean) => (isNext ? html` autofocus` : html``)
