@@ -22,6 +22,7 @@ import { udpListener } from './listeners/udp.ts'
 import type { Log } from './log.ts'
 import { serveMetrics } from './metrics/server.ts'
 import { Metrics } from './metrics.ts'
+import { NativeMacs } from './native-macs.ts'
 import { pooledRandom } from './random.ts'
 import { logEvent, Trail } from './trail.ts'
 import { Upkeep } from './upkeep.ts'
@@ -123,7 +124,7 @@ async function start(
     return written.ok
   }
 
-  const keyring = new Keyring(config.freshness)
+  const keyring = new Keyring(config.freshness, new NativeMacs())
   keyring.assign(devicesOf(directory))
   while (keyring.hints.prepare(clock.now(), HINTS_AT_START));
 

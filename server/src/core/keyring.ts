@@ -1,7 +1,7 @@
-import { AT, type DerivedKeys } from '@oneknock/shared'
+import type { DerivedKeys } from '@oneknock/shared'
 import type { Device } from './directory.ts'
 import { HintTable } from './hints.ts'
-import { deriveKey, deriveKeys, MacStates } from './macs.ts'
+import { deriveKey, deriveKeys, MacStates, type TagMacs } from './macs.ts'
 
 /**
  * Devices whose derived keys are kept: some 500 bytes each. Deriving them anew costs whoever has
@@ -15,11 +15,14 @@ export class Keyring {
   readonly #devices: (Device | undefined)[] = []
   readonly #numbers = new Map<string, number>()
   /** By the same number as the hints: whose tag it is has to be found out for strangers' packets too. */
-  readonly #knockMacs = new MacStates()
+  readonly #tagMacs: TagMacs
+  /** Those whose key it has: made when a packet first has the device's hint, so that a start is quick. */
+  readonly #hasTagKey: boolean[] = []
   readonly #ready = new Map<string, DerivedKeys>()
 
-  constructor(freshnessMs: number) {
+  constructor(freshnessMs: number, tagMacs: TagMacs = new MacStates()) {
     this.hints = new HintTable(freshnessMs)
+    this.#tagMacs = tagMacs
   }
 
   get size(): number {
@@ -42,9 +45,15 @@ export class Keyring {
     return this.#devices[number]
   }
 
-  /** In constant time, without allocating: whether this device made the packet. */
-  hasMade(number: number, datagram: Uint8Array): boolean {
-    return this.#knockMacs.verifies(number, datagram, AT.tag)
+  /** In constant time: whether this device made the packet. */
+  hasMade(number: number, packet: Uint8Array): boolean {
+    const device = this.#devices[number]
+    if (!device) return false
+    if (!this.#hasTagKey[number]) {
+      this.#tagMacs.set(number, deriveKey(device.key, 'knockAuthenticate'))
+      this.#hasTagKey[number] = true
+    }
+    return this.#tagMacs.verifiesTag(number, packet)
   }
 
   keys(device: Device): DerivedKeys {
@@ -58,14 +67,14 @@ export class Keyring {
 
   #add({ id, key }: Device): number {
     const number = this.hints.add(key)
-    this.#knockMacs.set(number, deriveKey(key, 'knockAuthenticate'))
     this.#numbers.set(id, number)
     return number
   }
 
   #remove(id: string, number: number): void {
     this.hints.remove(number)
-    this.#knockMacs.wipe(number)
+    this.#tagMacs.wipe(number)
+    this.#hasTagKey[number] = false
     this.#devices[number] = undefined
     this.#numbers.delete(id)
     this.#ready.delete(id)

@@ -1,4 +1,5 @@
 import {
+  AT,
   absorbKey,
   type DerivedKeys,
   hmac,
@@ -15,11 +16,19 @@ const HASH_WORDS = SHA256.words
 const STATE_WORDS = 2 * HASH_WORDS
 const STATES_MIN = 16
 
+/** Who says whether a device made a packet: HMAC-SHA-256 under many keys of 32 bytes, by number. */
+export interface TagMacs {
+  set(number: number, key: Uint8Array): void
+  wipe(number: number): void
+  /** In constant time: whether the MAC of the packet's first bytes is the tag that stands behind them. */
+  verifiesTag(number: number, packet: Uint8Array): boolean
+}
+
 /**
  * HMAC-SHA-256 under many keys of 32 bytes, by number: a MAC costs its message alone and allocates
  * nothing, and a key takes 64 bytes, so those of 100,000 devices stay at hand.
  */
-export class MacStates {
+export class MacStates implements TagMacs {
   #states = new Int32Array(STATES_MIN * STATE_WORDS)
 
   set(number: number, key: Uint8Array): void {
@@ -31,11 +40,10 @@ export class MacStates {
     this.#states.fill(0, number * STATE_WORDS, (number + 1) * STATE_WORDS)
   }
 
-  /** In constant time: whether the MAC of the first `length` bytes stands behind them. */
-  verifies(number: number, bytes: Uint8Array, length: number): boolean {
-    const tag = this.sign(number, bytes, length)
+  verifiesTag(number: number, packet: Uint8Array): boolean {
+    const tag = this.sign(number, packet, AT.tag)
     let difference = 0
-    for (let i = 0; i < HASH_WORDS; i++) difference |= tag[i]! ^ readU32(bytes, length + 4 * i)
+    for (let i = 0; i < HASH_WORDS; i++) difference |= tag[i]! ^ readU32(packet, AT.tag + 4 * i)
     return difference === 0
   }
 
@@ -69,26 +77,46 @@ type KeyName = keyof DerivedKeys
  * time: at a start there may be 100,000 to derive.
  */
 export function deriveKey(deviceKey: Uint8Array, name: KeyName): Uint8Array {
-  hmac(SHA256, SALT_STATE, 0, deviceKey, KEY_BYTES, mac)
-  writeWords(mac, work.bytes)
-  absorbKey(SHA256, work.bytes, work.state, 0)
-  const info = EXPANDED[name]
-  const key = new Uint8Array(KEY_BYTES)
-  hmac(SHA256, work.state, 0, info, info.length, mac)
-  writeWords(mac, key)
-  work.bytes.fill(0)
-  work.state.fill(0)
+  extract(deviceKey)
+  const key = expand(name)
+  forget()
   return key
 }
 
 /** All of them. */
-export const deriveKeys = (deviceKey: Uint8Array): DerivedKeys => ({
-  hint: deriveKey(deviceKey, 'hint'),
-  knockEncrypt: deriveKey(deviceKey, 'knockEncrypt'),
-  knockAuthenticate: deriveKey(deviceKey, 'knockAuthenticate'),
-  replyEncrypt: deriveKey(deviceKey, 'replyEncrypt'),
-  replyAuthenticate: deriveKey(deviceKey, 'replyAuthenticate'),
-})
+export function deriveKeys(deviceKey: Uint8Array): DerivedKeys {
+  extract(deviceKey)
+  const keys = {
+    hint: expand('hint'),
+    knockEncrypt: expand('knockEncrypt'),
+    knockAuthenticate: expand('knockAuthenticate'),
+    replyEncrypt: expand('replyEncrypt'),
+    replyAuthenticate: expand('replyAuthenticate'),
+  }
+  forget()
+  return keys
+}
+
+/** RFC 5869 section 2.2; the pseudorandom key is what `expand` works with until it is forgotten. */
+function extract(deviceKey: Uint8Array): void {
+  hmac(SHA256, SALT_STATE, 0, deviceKey, KEY_BYTES, mac)
+  writeWords(mac, work.bytes)
+  absorbKey(SHA256, work.bytes, work.state, 0)
+}
+
+/** RFC 5869 section 2.3. */
+function expand(name: KeyName): Uint8Array {
+  const info = EXPANDED[name]
+  const key = new Uint8Array(KEY_BYTES)
+  hmac(SHA256, work.state, 0, info, info.length, mac)
+  writeWords(mac, key)
+  return key
+}
+
+function forget(): void {
+  work.bytes.fill(0)
+  work.state.fill(0)
+}
 
 const EXPANDED = Object.fromEntries(
   Object.entries(KEY_INFO).map(([name, info]) => [name, Uint8Array.of(...info, BLOCK_NUMBER)]),
