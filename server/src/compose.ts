@@ -126,7 +126,8 @@ async function start(
 
   const keyring = new Keyring(config.freshness, new NativeMacs())
   keyring.assign(devicesOf(directory))
-  while (keyring.hints.prepare(clock.now(), HINTS_AT_START));
+  do keyring.hints.prepare(clock.now(), HINTS_AT_START)
+  while (!keyring.hints.isCurrent)
 
   const hooks = makeHooks(() => current, clock, log, record)
   for (const hook of hooks) {

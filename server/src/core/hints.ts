@@ -107,6 +107,11 @@ export class HintTable {
     return more
   }
 
+  /** Whether no packet of the present window is missed; the minute ahead may still be to do. */
+  get isCurrent(): boolean {
+    return this.#searched.every(({ filled }) => filled === this.#devices)
+  }
+
   #wanted(): number[] {
     const wanted = [this.#epoch]
     for (let i = 1; i <= this.#reach; i++) wanted.push(this.#epoch - i, this.#epoch + i)

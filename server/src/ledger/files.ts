@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, stat, statfs, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
@@ -32,6 +32,13 @@ export interface WritableFile {
   close(): Promise<void>
 }
 
+const EXCLUSIVE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
+/**
+ * Where a system has it, a write ends when its data are durable, as with fdatasync (open(2), O_DSYNC):
+ * every group is one write, and one way to the thread pool and back is saved. Else it is asked for.
+ */
+const SYNCHRONOUS: number | undefined = constants.O_DSYNC
+
 export const systemFiles: LedgerFiles = {
   async ensureFolder(folder) {
     // A missing state folder may be a disk that is not mounted: an empty ledger made in its place
@@ -55,10 +62,12 @@ export const systemFiles: LedgerFiles = {
   read: path => readFile(path),
 
   async create(path) {
-    const handle = await open(path, 'wx', 0o600)
+    const handle = await open(path, EXCLUSIVE | (SYNCHRONOUS ?? 0), 0o600)
     return {
       write: async bytes => (await handle.write(bytes)).bytesWritten,
-      datasync: () => handle.datasync(),
+      datasync: async () => {
+        if (SYNCHRONOUS === undefined) await handle.datasync()
+      },
       close: () => handle.close(),
     }
   },

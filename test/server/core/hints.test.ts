@@ -98,6 +98,18 @@ describe('the hint table', () => {
     }
   }
 
+  it('is current as soon as no packet of the window is missed, with the minute ahead still to do', () => {
+    const table = new HintTable(FRESHNESS_MS)
+    for (let seed = 1; seed <= 9; seed++) table.add(keyOf(seed))
+    let more = true
+    do more = table.prepare(NOON, 4)
+    while (!table.isCurrent)
+    expect(more).toBe(true)
+    for (let minute = -REACH; minute <= REACH; minute++) {
+      expect(found(table, datagram(9, epochOf(NOON) + minute), NOON)).toEqual([8])
+    }
+  })
+
   it('has the next minute ready before it comes', () => {
     const table = new HintTable(FRESHNESS_MS)
     const device = table.add(keyOf(1))
