@@ -1,4 +1,5 @@
 import { fail, ok, type Result } from '@oneknock/shared'
+import { ask } from './compose/approvals.ts'
 import { type StartError, StartFailure, step } from './compose/failure.ts'
 import { makeHooks, serves } from './compose/hooks.ts'
 import { makeHttp, planOf } from './compose/http.ts'
@@ -164,6 +165,7 @@ async function start(
     record,
     doors,
     counters,
+    ask: question => ask(current, question),
     freshnessMs: config.freshness,
   })
   await step('hook', gatekeeper.resume(hooks))

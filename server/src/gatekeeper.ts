@@ -10,6 +10,7 @@ import {
   tagOf,
   toHex,
 } from '@oneknock/shared'
+import { Approving, type Question } from './approving.ts'
 import { Buckets } from './core/buckets.ts'
 import { judgeClaim } from './core/claims.ts'
 import type { Clock } from './core/clock.ts'
@@ -51,6 +52,8 @@ export interface GatekeeperParts {
   readonly record: Record
   readonly doors: Doors
   readonly counters: Counters
+  /** Sends somebody a question and the link to answer it; rejects with an error that tells no secret. */
+  readonly ask: (question: Question) => Promise<void>
   readonly freshnessMs: number
 }
 
@@ -60,11 +63,16 @@ export class Gatekeeper {
   readonly #buckets = new Buckets()
   readonly #freshness: Freshness
   readonly #granting: Granting
+  readonly approvals: Approving
   readonly #underWay = new Set<Promise<unknown>>()
 
   constructor(parts: GatekeeperParts) {
     this.#parts = parts
     this.#granting = new Granting(parts)
+    this.approvals = new Approving(parts, this.#granting, {
+      circumstances: now => this.#circumstances(now),
+      follow: work => this.#follow(work),
+    })
     this.#freshness = {
       windowMs: parts.freshnessMs,
       floor: device => parts.state.replay.floor(device),
@@ -96,10 +104,10 @@ export class Gatekeeper {
     }
     const event = judge(heard, this.#circumstances(now)) // steps 8–9
     const entry = this.#begin(event, now)
-    if (event.grant) {
-      const until = clock.monotonic() + JOIN_MS
-      entry.joinable = { ask: askOf(knock), grant: event.grant.id, until }
-    }
+    // Of what waits for a yes, addresses join once it is there.
+    const until = event.pending ? Number.NEGATIVE_INFINITY : clock.monotonic() + JOIN_MS
+    const grant = event.grant?.id ?? event.pending?.id
+    if (grant) entry.joinable = { ask: askOf(knock), grant, until }
     return entry.done.then(() => this.#answer(heard, keys, this.#presentTo(heard, entry))) // step 12
   }
 
@@ -118,7 +126,9 @@ export class Gatekeeper {
     }
     const entry = this.#begin(event, now)
     await entry.done
-    return { kind: 'answer', outcome: this.#present(entry, familyOf(source)) }
+    const outcome = this.#present(entry, familyOf(source))
+    if (!event.pending) return { kind: 'answer', outcome }
+    return { kind: 'answer', outcome, settled: this.approvals.settled(event.pending.id, entry) }
   }
 
   /** Takes a judgement into the state, in the tick in which it was made, and carries it out. */
@@ -129,6 +139,7 @@ export class Gatekeeper {
     const entry = state.knocks.find(event.device, event.knock, now)!
     entry.done = this.#carryOut(event, entry)
     this.#follow(entry.done)
+    this.approvals.makeRoom(event)
     return entry
   }
 
@@ -139,7 +150,7 @@ export class Gatekeeper {
 
   /** Steps 10 and 11: on record, then open. What becomes of it stands in the knock's outcome. */
   async #carryOut(event: KnockEvent, entry: KnownKnock): Promise<void> {
-    const { grant, left = [], ended = [] } = event
+    const { grant, pending, left = [], ended = [] } = event
     const durable = await this.#parts.record(event, { refusal: mayBeLeftOut(event) })
     if (!durable) {
       entry.outcome = failedOutcome(entry.outcome, 'state-unavailable')
@@ -149,6 +160,7 @@ export class Gatekeeper {
     const fault = await this.#granting.replace(ended, left, durable)
     if (fault && durable) entry.outcome = failedOutcome(entry.outcome, 'hook-failed')
     if (grant && durable) await this.#granting.open(grant)
+    if (pending) this.approvals.ask(pending, durable)
   }
 
   /** A further packet of a known knock adds its address, or is told what became of the knock. */
@@ -199,16 +211,20 @@ export class Gatekeeper {
   /** Ends what is over by either clock. */
   endExpired(): void {
     this.#granting.endExpired()
+    this.approvals.endExpired()
   }
 
   /** Ends what the directory allows no longer: at once, and its connections with it. */
   revise(): void {
     this.#granting.revise()
+    this.approvals.revise()
   }
 
   /** After a start: makes hooks and grants agree, with the time that is left. */
-  resume(hooks: readonly Hook[]): Promise<void> {
-    return this.#granting.resume(hooks)
+  async resume(hooks: readonly Hook[]): Promise<void> {
+    await this.#granting.resume(hooks)
+    this.approvals.endExpired()
+    this.approvals.revise()
   }
 
   /** After a reload: the same, but for what hooks hold as they are told to. */
@@ -233,7 +249,8 @@ export class Gatekeeper {
   #circumstances(now: number): Circumstances {
     const { directory, host, state, random } = this.#parts
     const newGrantId = () => toHex(random(GRANT_ID_BYTES))
-    return { directory: directory(), host, state, now, newGrantId }
+    const { newTokenHash } = this.approvals
+    return { directory: directory(), host, state, now, newGrantId, newTokenHash }
   }
 
   #answer({ tag }: Heard, keys: DerivedKeys, outcome: Outcome): Verdict {

@@ -1,5 +1,5 @@
 import { formatNetwork } from '@oneknock/shared'
-import type { Event } from './core/events.ts'
+import type { AnsweredBy, Event } from './core/events.ts'
 import type { Log } from './log.ts'
 
 /** What the log says of an event that is on record; the ledger has every detail. */
@@ -24,6 +24,20 @@ export function logEvent(log: Log, event: Event): void {
     case 'narrowed':
       log.error({ grant: event.grant.id, error: event.error }, 'second address not opened')
       break
+    case 'approved': {
+      const { id, device, by, outcome } = event
+      const { detail: services, lifetime, grant } = outcome
+      log.info({ device, by: answererOf(by), waited: id, services, lifetime, grant }, 'approved')
+      break
+    }
+    case 'disapproved': {
+      const { id, device, by, why, error, outcome } = event
+      const { reason, detail } = outcome
+      const fields = { device, why, waited: id, reason, detail }
+      const answered = { ...(by && { by: answererOf(by) }), ...(error && { error }) }
+      log.warn({ ...fields, ...answered }, 'not approved')
+      break
+    }
     case 'ended':
       log.info({ grant: event.grant, user: event.user, why: event.why }, 'ended')
       break
@@ -38,6 +52,10 @@ export function logEvent(log: Log, event: Event): void {
       break
   }
 }
+
+/** Whoever had the link that was sent to somebody cannot be told from them. */
+export const answererOf = (by: AnsweredBy): string =>
+  'administrator' in by ? 'an administrator' : `${by.user} by ${by.channel}`
 
 /** What came on record, and when. */
 export interface TrailEntry {

@@ -208,6 +208,7 @@ describe('ntfy, by a stand-in', () => {
       topic: 'annas-topic',
       title: 'Your login',
       message: 'name ok-1\npassword hunter2',
+      click: 'https://gate.example.com/a/1',
       actions: [{ action: 'view', label: 'Approve', url: 'https://gate.example.com/a/1' }],
     })
   })

@@ -13,6 +13,7 @@ import {
   totpCode,
   totpStep,
 } from '@oneknock/shared'
+import type { Question } from '../../server/src/approving.ts'
 import type { Clock } from '../../server/src/core/clock.ts'
 import type { Device, Directory, Service, User } from '../../server/src/core/directory.ts'
 import type { Event } from '../../server/src/core/events.ts'
@@ -130,6 +131,9 @@ export function kit(options: KitOptions = {}) {
     limitMs: options.hookLimitMs ?? 1000,
   })
   const counters = new Counters()
+  const questions: Question[] = []
+  /** What stands for mail and push: a test lets it fail. */
+  const post = { works: true }
   /** In the order of the calls, as the ledger does it. */
   const record: Record = async (event, { refusal = false } = {}) => {
     const at = clock.now()
@@ -148,6 +152,10 @@ export function kit(options: KitOptions = {}) {
     record,
     doors,
     counters,
+    ask: async question => {
+      if (!post.works) throw new Error('the post does not work')
+      questions.push(question)
+    },
     freshnessMs: FRESHNESS_MS,
   })
   return {
@@ -159,6 +167,8 @@ export function kit(options: KitOptions = {}) {
     disk,
     record,
     faults,
+    questions,
+    post,
     doors,
     counters,
     gatekeeper,

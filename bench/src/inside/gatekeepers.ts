@@ -34,6 +34,7 @@ export function gatekeeperOf(users: readonly User[], keyring: Keyring, state: St
     record: () => new Promise(() => {}),
     doors: new Doors({ hooksOf: () => [], report: () => {} }),
     counters: new Counters(),
+    ask: async () => {},
     freshnessMs: FRESHNESS_MS,
   })
 }

@@ -50,6 +50,7 @@ function verifier(users: readonly User[]): (datagram: Uint8Array) => KnockEvent 
   const directory = directoryOf(users)
   const random = pooledRandom()
   const newGrantId = () => toHex(random(8))
+  const newTokenHash = () => undefined
   const freshness = { windowMs: FRESHNESS_MS, floor: (id: string) => state.replay.floor(id) }
   return datagram => {
     const now = systemClock.now()
@@ -60,7 +61,7 @@ function verifier(users: readonly User[]): (datagram: Uint8Array) => KnockEvent 
     const source = parseAddress('192.0.2.7')!
     if (state.replay.has(tag, knock.sentAt)) return 'replay'
     if (!new Buckets().take(device.id, systemClock.monotonic())) return 'rate'
-    const circumstances = { directory, host: HOST, state, now, newGrantId }
+    const circumstances = { directory, host: HOST, state, now, newGrantId, newTokenHash }
     return judge({ device, knock, tag, source }, circumstances)
   }
 }

@@ -2,6 +2,8 @@ import { formatNetwork, type Network } from '@oneknock/shared'
 import { isoTime, labelOf } from '../administration/views.ts'
 import type { Event, KnockEvent } from '../core/events.ts'
 import type { Grant } from '../core/grants.ts'
+import type { Pending } from '../core/waiting.ts'
+import { answererOf } from '../trail.ts'
 
 /** One line of what an auditor reads: who asked for what, what came of it, and when that ended. */
 export interface Row {
@@ -20,6 +22,10 @@ export interface Row {
   /** Why it ended, or was refused. */
   readonly why?: string
   readonly detail?: string
+  /** Who was asked first, and over which channel. */
+  readonly asked?: string
+  /** Who said yes or no. */
+  readonly by?: string
 }
 
 /**
@@ -40,7 +46,8 @@ export class Rows {
       const place = this.#places.get(row.grant ?? '')
       if (place !== undefined) this.#rows[place] = merge(this.#rows[place]!, row)
       else {
-        if (row.until !== undefined) this.#places.set(row.grant!, this.#rows.length)
+        if (row.until !== undefined || row.asked !== undefined)
+          this.#places.set(row.grant!, this.#rows.length)
         this.#rows.push(row)
       }
       if (row.result === 'ended') this.#places.delete(row.grant!)
@@ -49,12 +56,24 @@ export class Rows {
 }
 
 /** A later row of the same grant: how it ended, an address more or less, or that it came to nothing. */
-function merge(before: Row, { at, result, why, detail, addresses }: Row): Row {
+function merge(before: Row, row: Row): Row {
+  const { at, result, why, detail, addresses, until, by } = row
+  const answered = by && { by }
+  // The time of a row is when it was asked for.
+  if (before.result === 'pending' && result !== 'refused') {
+    return {
+      ...before,
+      result,
+      ...(addresses && { addresses }),
+      ...(until && { until }),
+      ...answered,
+    }
+  }
   if (result === 'ended') {
     return before.result === 'refused' ? before : { ...before, ended: at, ...(why && { why }) }
   }
   if (result === 'refused')
-    return { ...before, result, ...(why && { why }), ...(detail && { detail }) }
+    return { ...before, result, ...(why && { why }), ...(detail && { detail }), ...answered }
   return { ...before, ...(addresses && { addresses }) }
 }
 
@@ -72,6 +91,19 @@ export function rowsOf(atMs: number, event: Event): Row[] {
     }
     case 'narrowed':
       return [{ ...granted(at, event.grant), result: 'narrowed', detail: event.error }]
+    case 'approved': {
+      const by = answererOf(event.by)
+      if (event.grant) return [{ ...granted(at, event.grant), by }]
+      return [{ at, result: 'verified', user: event.user, grant: event.id, by }]
+    }
+    case 'disapproved': {
+      const { id, user, device, why, error, outcome } = event
+      const by = event.by && { by: answererOf(event.by) }
+      const because = why === 'void' ? outcome.reason : why
+      const detail = error ?? (why === 'void' ? outcome.detail : '')
+      const refused = { at, result: 'refused', user, device: labelOf(device), grant: id }
+      return [{ ...refused, why: because, ...(detail && { detail }), ...by }]
+    }
     case 'ending':
       return event.left ? [granted(at, event.left)] : []
     case 'ended':
@@ -86,8 +118,9 @@ export function rowsOf(atMs: number, event: Event): Row[] {
 }
 
 function knocked(at: string, event: KnockEvent): Row {
-  const { user, device, source, outcome, services, verb, grant } = event
+  const { user, device, source, outcome, services, verb, grant, pending } = event
   if (grant) return { ...granted(at, grant), result: outcome.status, from: source }
+  if (pending) return { ...asked(at, pending), from: source }
   const { status, reason, detail } = outcome
   const refused = status === 'refused'
   return {
@@ -112,6 +145,22 @@ const granted = (at: string, { id, user, device, services, networks, until }: Gr
   until: isoTime(until),
 })
 
+const asked = (at: string, pending: Pending): Row => {
+  const { id, user, device, services, network, approver, channel } = pending
+  const asked = answererOf({ user: approver, channel })
+  const addresses = [formatNetwork(network)]
+  return {
+    at,
+    result: 'pending',
+    user,
+    device: labelOf(device),
+    services,
+    grant: id,
+    addresses,
+    asked,
+  }
+}
+
 /** What a person reads of it. */
 export function rowCells(row: Row): string[] {
   const { at, user = '', device, from = '', services = [] } = row
@@ -121,7 +170,8 @@ export function rowCells(row: Row): string[] {
 
 export const ROW_HEADINGS = ['WHEN', 'WHO', 'FROM', 'WHAT', 'RESULT']
 
-function resultOf({ result, addresses, until, ended, why, detail, grant }: Row): string {
+function resultOf(row: Row): string {
+  const { result, addresses, until, ended, why, detail, grant, asked, by } = row
   const refused = result === 'refused'
   const where = addresses && !refused ? ` for ${addresses.join(', ')}` : ''
   const lasting = until && !refused && !ended ? ` until ${until}` : ''
@@ -129,5 +179,7 @@ function resultOf({ result, addresses, until, ended, why, detail, grant }: Row):
   const which = result === 'ended' ? ` ${grant}` : ''
   const because = why ? `: ${why}` : ''
   const more = detail ? ` (${detail})` : ''
-  return `${result}${which}${where}${lasting}${end}${because}${more}`
+  const answered = by ? `, ${refused ? 'answered' : 'approved'} by ${by}` : ''
+  const waits = asked && !by && !ended ? `, asked: ${asked}` : ''
+  return `${result}${which}${where}${lasting}${answered}${waits}${end}${because}${more}`
 }

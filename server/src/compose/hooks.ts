@@ -45,7 +45,7 @@ export function makeHooks(
 }
 
 /** With the channels and addresses of the settings as they are when there is something to tell. */
-const deliver = (
+export const deliver = (
   { config, directory }: Settings,
   channel: string,
   user: string,

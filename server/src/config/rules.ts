@@ -2,6 +2,7 @@ import { formatNetwork, type Network, parseAddress, scopeOf } from '@oneknock/sh
 import { type Endpoint, isPersonal, type Service } from '../core/directory.ts'
 import type { HttpSettings } from '../core/http.ts'
 import type { RadiusSettings } from '../core/radius.ts'
+import { approvalRules } from './approval.ts'
 import type { Backend } from './defaults.ts'
 import { conflict, type Path, type Problem } from './error.ts'
 import { httpRules } from './http-rules.ts'
@@ -34,6 +35,7 @@ export function checkRules(parts: Parts): Problem[] {
       ...loopRules(service),
       ...personalRules(service),
       ...routerRules(service, channels),
+      ...approvalRules(service, channels, http),
     ]),
     ...guardedTwice(services, listen),
     ...gatesClash(services),

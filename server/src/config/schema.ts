@@ -1,6 +1,7 @@
 import { DEFAULT_PORT, wirePrefix } from '@oneknock/shared'
 import * as v from 'valibot'
 import type { ExecSettings, GateSettings, Service } from '../core/directory.ts'
+import { approvalKeys, NEEDS_APPROVAL, toApproval } from './approval.ts'
 import { BACKENDS, DEFAULT_HELPER_SOCKET, DEFAULT_STATE_FOLDER } from './defaults.ts'
 import { permitKeys, routerSchema, toPermit } from './openers.ts'
 import { parseEndpoint } from './places.ts'
@@ -137,6 +138,7 @@ export const serviceSchema = v.pipe(
     schedule: v.optional(value.schedule),
     networks: v.optional(value.networks),
     test_only: v.optional(value.flag),
+    ...approvalKeys,
     destination: v.optional(value.networks, []),
     gate: v.optional(gateSchema),
     exec: v.optional(execSchema),
@@ -171,6 +173,17 @@ export const serviceSchema = v.pipe(
     ),
     ['max_lifetime'],
   ),
+  v.forward(
+    v.check(raw => raw.approver === undefined || raw.approval !== undefined, NEEDS_APPROVAL),
+    ['approver'],
+  ),
+  v.forward(
+    v.check(
+      raw => raw.approval_timeout === undefined || raw.approval !== undefined,
+      NEEDS_APPROVAL,
+    ),
+    ['approval_timeout'],
+  ),
   v.transform(
     (raw): Omit<Service, 'name'> => ({
       ports: raw.ports,
@@ -188,6 +201,7 @@ export const serviceSchema = v.pipe(
       schedule: raw.schedule,
       networks: raw.networks,
       testOnly: raw.test_only,
+      approval: toApproval(raw),
       destination: raw.destination,
       gate: raw.gate,
       exec: raw.exec,

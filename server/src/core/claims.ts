@@ -1,16 +1,23 @@
-import { type Address, type Factor, type Knock, TOTP_SECRET_BYTES } from '@oneknock/shared'
-import type { User } from './directory.ts'
+import {
+  type Address,
+  type Factor,
+  type Knock,
+  type Network,
+  TOTP_SECRET_BYTES,
+} from '@oneknock/shared'
+import type { ApprovalSettings, User } from './directory.ts'
 import { doorDevice } from './doors.ts'
 import type { KnockEvent } from './events.ts'
-import { checkFactor } from './factors.ts'
+import { type Burn, checkFactor } from './factors.ts'
 import { NO_GRANT } from './grants.ts'
 import {
   type Circumstances,
+  decided,
   decideNow,
   type Heard,
   line,
   lockedUntil,
-  opened,
+  pending,
   refused,
   sourceOf,
 } from './judge.ts'
@@ -28,13 +35,20 @@ export interface Claimed {
   readonly among?: readonly string[] | undefined
   readonly lifetime: number
   readonly source: Address
+  /** A yes that the door demands, where the services demand none themselves. */
+  readonly approval?: DoorApproval | undefined
   /** 16 random hexadecimal digits. */
   readonly knockId: string
 }
 
+export interface DoorApproval extends ApprovalSettings {
+  /** No code is looked at: the door has seen something else of theirs that is right, such as a password. */
+  readonly insteadOfCode?: boolean
+}
+
 /**
- * The same judgement for someone without a key: a code is always needed, and the door's own budget
- * counts. Whoever is unknown is told what a wrong code is told, after the same work; and neither they
+ * The same judgement for someone without a key: a code is always needed, unless the door asks for a
+ * yes instead; and the door's own budget counts. Whoever is unknown is told what a wrong code is told, after the same work; and neither they
  * nor whoever is locked leave a line, since strangers could write as many as they like. Such an
  * outcome comes without an event.
  */
@@ -49,15 +63,30 @@ export function judgeClaim(claim: Claimed, circumstances: Circumstances): KnockE
   const { device } = asked
   const until = state.lockout.lockedUntil(device.id, device.id, now)
   if (until > 0) return refused(asked, 'locked', lockedUntil(until)).outcome
+  if (claim.approval?.insteadOfCode)
+    return claimDecided(claim, user, asked, undefined, circumstances)
   const factor = checkFactor(user, claim.factor, now, state.burnt)
   if (factor.kind === 'wrong') return refused(asked, 'wrong-factor', '')
   if (factor.kind === 'used') return refused(asked, 'factor-used', '')
-  const burnt = { burnt: factor.burn }
-  if (!claim.services) return { ...verified(asked), ...burnt }
-  const decision = decideClaim(user, asked.knock, claim, circumstances)
-  return decision.kind === 'denial'
-    ? { ...refused(asked, decision.reason, decision.detail), ...burnt }
-    : { ...opened(asked, decision, circumstances), ...burnt }
+  return claimDecided(claim, user, asked, factor.burn, circumstances)
+}
+
+function claimDecided(
+  claim: Claimed,
+  user: User,
+  asked: Heard,
+  burn: Burn | undefined,
+  circumstances: Circumstances,
+): KnockEvent {
+  const { services, approval } = claim
+  if (services) {
+    const decision = decideClaim(user, asked.knock, claim, circumstances)
+    return decided(asked, decision, burn, circumstances, approval)
+  }
+  const event = approval
+    ? pending(asked, [], sourceOf(asked), approval, burn, circumstances)
+    : line(asked, verified(sourceOf(asked)))
+  return { ...event, verb: 'verify', ...(burn && { burnt: burn }) }
 }
 
 /** Policy within what the door may open: to it, the rest of the user's services are not there. */
@@ -111,14 +140,12 @@ const NOBODY: User = {
   locked: true,
 }
 
-const verified = (asked: Heard): KnockEvent => ({
-  ...line(asked, {
-    status: 'opened',
-    reason: 'none',
-    network: sourceOf(asked),
-    lifetime: 0,
-    grant: NO_GRANT,
-    detail: '',
-  }),
-  verb: 'verify',
+/** What came of looking at a code alone. */
+export const verified = (network: Network): Outcome => ({
+  status: 'opened',
+  reason: 'none',
+  network,
+  lifetime: 0,
+  grant: NO_GRANT,
+  detail: '',
 })

@@ -97,6 +97,8 @@ export interface Service {
   readonly schedule?: Schedule | undefined
   /** From where it may be opened; absent = from anywhere. */
   readonly networks?: readonly Network[] | undefined
+  /** Whom to ask before it opens; absent: nobody. */
+  readonly approval?: ApprovalSettings | undefined
   /** Everything but the hooks: judged, recorded and answered, but nothing opens. */
   readonly testOnly?: boolean | undefined
   /** Guarded although it is not this host's address: a host that this one forwards to. */
@@ -110,6 +112,16 @@ export interface Service {
 /** Whether it opens something of each user's own: ssh forwards, a router login. */
 export const isPersonal = ({ permit, routeros }: Service): boolean =>
   permit !== undefined || routeros?.opens.kind === 'login'
+
+/** A yes that is waited for, on a second channel. */
+export interface ApprovalSettings {
+  /** The way to people, as `[delivery]` calls it. */
+  readonly channel: string
+  /** The user who is asked; absent: the one who knocks. */
+  readonly approver?: string | undefined
+  /** Milliseconds after which silence is a no. */
+  readonly timeoutMs: number
+}
 
 export interface Endpoint {
   readonly host: string

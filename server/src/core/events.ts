@@ -2,6 +2,7 @@ import type { FactorKind, Reason, Verb } from '@oneknock/shared'
 import type { Burn } from './factors.ts'
 import type { EndedWhy, Grant } from './grants.ts'
 import type { Outcome } from './knocks.ts'
+import type { Pending } from './waiting.ts'
 
 /**
  * What the ledger records, and what the daemon's memory is rebuilt from. No code and no key is ever
@@ -12,6 +13,8 @@ export type Event =
   | SeenEvent
   | FailedEvent
   | NarrowedEvent
+  | ApprovedEvent
+  | DisapprovedEvent
   | EndingEvent
   | EndedEvent
   | UnlockedEvent
@@ -38,6 +41,8 @@ export interface KnockEvent {
   readonly outcome: Outcome
   /** The grant as it is now; absent if nothing is granted. */
   readonly grant?: Grant
+  /** What waits for somebody's yes, instead of a grant. */
+  readonly pending?: Pending
   /** How often the user came from there before, for a service whose lifetime grows with it. */
   readonly visits?: number
   /** Earlier grants that a close ends. */
@@ -70,6 +75,54 @@ export interface NarrowedEvent {
   readonly event: 'narrowed'
   readonly grant: Grant
   readonly error: string
+}
+
+/** Who answered: whoever had the link that was sent to that user, or an administrator on this host. */
+export type AnsweredBy =
+  | { readonly user: string; readonly channel: string }
+  | { readonly administrator: true }
+
+/** Somebody said yes to what waited. */
+export interface ApprovedEvent {
+  readonly event: 'approved'
+  /** Of what waited; its grant's too. */
+  readonly id: string
+  readonly user: string
+  readonly device: string
+  readonly knock: string
+  readonly by: AnsweredBy
+  /** What the knock has come to. */
+  readonly outcome: Outcome
+  /** Absent if only a code was to be looked at. */
+  readonly grant?: Grant
+  /** As in a knock that opens at once. */
+  readonly visits?: number
+}
+
+/**
+ * What waited will not be opened. `not-sent`: nobody could be asked. `superseded`: its device asks anew.
+ * `withdrawn`: its device closed. `void`: the directory allows it no longer.
+ */
+export type DisapprovedWhy =
+  | 'denied'
+  | 'timed-out'
+  | 'not-sent'
+  | 'superseded'
+  | 'withdrawn'
+  | 'void'
+
+export interface DisapprovedEvent {
+  readonly event: 'disapproved'
+  readonly id: string
+  readonly user: string
+  readonly device: string
+  readonly knock: string
+  readonly why: DisapprovedWhy
+  /** Absent if nobody answered. */
+  readonly by?: AnsweredBy
+  /** Why nobody could be asked. */
+  readonly error?: string
+  readonly outcome: Outcome
 }
 
 /**

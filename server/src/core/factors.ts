@@ -73,6 +73,18 @@ export class Burnt {
   }
 }
 
+/** Whether the factor that was used up is still this user's: a lost one has been taken away. */
+export function holds(user: User, { kind, id }: Pick<Burn, 'kind' | 'id'>): boolean {
+  switch (kind) {
+    case 'totp':
+      return user.totp?.id === id
+    case 'yubikey':
+      return user.yubikeys?.some(({ publicId }) => publicId === id) ?? false
+    case 'recovery':
+      return user.recovery.some(code => code.id === id)
+  }
+}
+
 /** Whether the factor is this user's, and has not been used. Burns nothing: the caller does. */
 export function checkFactor(
   user: User,

@@ -7,13 +7,14 @@ import {
   type Reason,
   toHex,
 } from '@oneknock/shared'
-import type { Device, Directory, User } from './directory.ts'
+import type { ApprovalSettings, Device, Directory, User } from './directory.ts'
 import type { KnockEvent } from './events.ts'
-import { checkFactor, type FactorVerdict } from './factors.ts'
+import { type Burn, checkFactor, type FactorVerdict } from './factors.ts'
 import { type Grant, NO_GRANT } from './grants.ts'
 import type { Outcome } from './knocks.ts'
-import { type Decision, decide, type Host, needsFactor, type Permit } from './policy.ts'
+import { type Asked, type Decision, decide, type Host, needsFactor, type Permit } from './policy.ts'
 import type { State } from './state.ts'
+import type { Pending } from './waiting.ts'
 
 /** An invitation that nobody took up for this long is dead: whoever finds it later finds nothing. */
 export const TAKE_UP_MS = 24 * 3600_000
@@ -26,6 +27,11 @@ export interface Circumstances {
   readonly now: number
   /** 16 random hexadecimal digits. */
   readonly newGrantId: () => string
+  /**
+   * The hash of a fresh token for a link to this approver, which `user` has sent; `undefined` if they
+   * have sent too many.
+   */
+  readonly newTokenHash: (approver: string, user: string) => string | undefined
 }
 
 /** A packet that passed steps 1 to 6. */
@@ -53,12 +59,59 @@ export function judge(heard: Heard, circumstances: Circumstances): KnockEvent {
     case 'used':
       return refused(heard, 'factor-used', '')
   }
-  const burnt = factor && { burnt: factor.burn }
   const decision = decideNow(user, knock, heard.source, circumstances)
-  return decision.kind === 'denial'
-    ? { ...refused(heard, decision.reason, decision.detail), ...burnt }
-    : { ...opened(heard, decision, circumstances), ...burnt }
+  return decided(heard, decision, factor?.burn, circumstances)
 }
+
+/** What a right code leads to: refused by policy, opened, or pending until somebody says yes. */
+export function decided(
+  heard: Heard,
+  decision: Decision,
+  burn: Burn | undefined,
+  circumstances: Circumstances,
+  demanded?: ApprovalSettings,
+): KnockEvent {
+  const burnt = burn && { burnt: burn }
+  if (decision.kind === 'denial') {
+    return { ...refused(heard, decision.reason, decision.detail), ...burnt }
+  }
+  const approval = decision.approval ?? demanded
+  if (!approval) return { ...opened(heard, decision, circumstances), ...burnt }
+  const services = decision.services.map(({ name }) => name)
+  return {
+    ...pending(heard, services, decision.network, approval, burn, circumstances),
+    ...burnt,
+  }
+}
+
+/** The line of a knock that nobody but an approver can open now. */
+export function pending(
+  heard: Heard,
+  services: readonly string[],
+  network: Network,
+  { channel, approver, timeoutMs }: ApprovalSettings,
+  burn: Burn | undefined,
+  { now, newGrantId, newTokenHash }: Circumstances,
+): KnockEvent {
+  const { device, knock, source } = heard
+  const asked = approver ?? device.user
+  const tokenHash = newTokenHash(asked, device.user)
+  if (tokenHash === undefined) return refused(heard, 'locked', 'asked too often; wait a minute')
+  const id = newGrantId()
+  const waiting: Pending = {
+    ...{ id, user: device.user, device: device.id, knock: knock.knockId },
+    ...{ services, lifetime: knock.lifetime, network, source, sentAt: knock.sentAt },
+    ...(burn && { factor: { kind: burn.kind, id: burn.id } }),
+    ...{ approver: asked, channel, tokenHash, since: now, until: now + timeoutMs },
+  }
+  const detail = whoIsAsked(waiting)
+  const outcome = { network, lifetime: 0, grant: id, detail }
+  return { ...line(heard, { status: 'pending', reason: 'none', ...outcome }), pending: waiting }
+}
+
+/** Whom somebody waits for, in the few words that a reply has room for. */
+export const whoIsAsked = ({ user, approver, channel }: Pending): string =>
+  (approver === user ? channel : `${approver} by ${channel}`).slice(0, DETAIL_MAX)
 
 /** The line of a packet that adds an address of the other family to its knock's grant. */
 export function join(heard: Heard, grant: Grant, circumstances: Circumstances): KnockEvent {
@@ -74,7 +127,7 @@ export function join(heard: Heard, grant: Grant, circumstances: Circumstances): 
 
 export const decideNow = (
   user: User,
-  knock: Knock,
+  knock: Asked,
   source: Address,
   { directory, host, state, now }: Circumstances,
 ): Decision =>
@@ -108,18 +161,25 @@ export function opened(
   permit: Permit,
   { now, newGrantId }: Circumstances,
 ): KnockEvent {
+  const { device, knock } = heard
+  const whose = { id: newGrantId(), user: device.user, device: device.id, sentAt: knock.sentAt }
+  const { outcome, ...given } = granted(whose, permit, now)
+  return { ...line(heard, outcome), ...given }
+}
+
+/** What a permit gives from now on. */
+export function granted(
+  whose: Pick<Grant, 'id' | 'user' | 'device' | 'sentAt'>,
+  { services, network, lifetime, visits }: Permit,
+  now: number,
+): Required<Pick<KnockEvent, 'outcome' | 'grant'>> & Pick<KnockEvent, 'visits'> {
+  const { id, user, device, sentAt } = whose
   const grant: Grant = {
-    id: newGrantId(),
-    user: heard.device.user,
-    device: heard.device.id,
-    services: permit.services.map(({ name }) => name),
-    networks: [permit.network],
-    sentAt: heard.knock.sentAt,
-    until: now + permit.lifetime * 1000,
+    ...{ id, user, device, services: services.map(({ name }) => name), networks: [network] },
+    ...{ sentAt, until: now + lifetime * 1000 },
   }
-  const { network, lifetime, visits } = permit
-  const opened = { ...line(heard, outcomeOf(grant, network, lifetime)), grant }
-  return visits === undefined ? opened : { ...opened, visits }
+  const outcome = outcomeOf(grant, network, lifetime)
+  return visits === undefined ? { outcome, grant } : { outcome, grant, visits }
 }
 
 function closed(heard: Heard, { state, newGrantId }: Circumstances): KnockEvent {

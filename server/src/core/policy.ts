@@ -11,7 +11,7 @@ import {
   type Reason,
   scopeOf,
 } from '@oneknock/shared'
-import type { Directory, Service, User } from './directory.ts'
+import type { ApprovalSettings, Directory, Service, User } from './directory.ts'
 import { isDoor } from './doors.ts'
 import { grownLifetime } from './familiarity.ts'
 import type { Grant } from './grants.ts'
@@ -33,6 +33,8 @@ export interface Permit {
   readonly lifetime: number
   /** How often they came before, if a service's lifetime depends on it. */
   readonly visits: number | undefined
+  /** Who must say yes first. */
+  readonly approval: ApprovalSettings | undefined
 }
 
 export interface Denial {
@@ -69,11 +71,33 @@ export function decide(
   if (!('address' in network)) return network
   const left = scheduleLeft(user, services, nowMs)
   if (typeof left !== 'number') return left
+  const approval = approvalOf(user, services)
+  if (approval?.kind === 'denial') return approval
   const visits = services.some(({ grows }) => grows) ? visitsFrom(network) : undefined
   const lifetimes = services.map(service => lifetimeOf(service, knock.lifetime, visits ?? 0))
   const lifetime = Math.min(...lifetimes, user.maxLifetime ?? Number.POSITIVE_INFINITY, left)
-  return { kind: 'permit', services, network, lifetime, visits }
+  return { kind: 'permit', services, network, lifetime, visits, approval: approval?.settings }
 }
+
+/** Whom one yes must come from for all of the services; a denial if it would have to be several people. */
+function approvalOf(
+  user: User,
+  services: readonly Service[],
+): { readonly kind: 'approval'; readonly settings: ApprovalSettings } | Denial | undefined {
+  let settings: ApprovalSettings | undefined
+  for (const { name, approval } of services) {
+    if (!approval) continue
+    if (settings && !asksTheSame(user.name, settings, approval)) {
+      return denial('service', `${name} with others`)
+    }
+    const timeoutMs = Math.min(settings?.timeoutMs ?? approval.timeoutMs, approval.timeoutMs)
+    settings = { ...approval, timeoutMs }
+  }
+  return settings && { kind: 'approval', settings }
+}
+
+const asksTheSame = (user: string, one: ApprovalSettings, other: ApprovalSettings): boolean =>
+  one.channel === other.channel && (one.approver ?? user) === (other.approver ?? user)
 
 /** Whole seconds until the first schedule closes; a denial if one is closed already. */
 function scheduleLeft(user: User, services: readonly Service[], nowMs: number): number | Denial {
@@ -101,11 +125,24 @@ export function needsFactor(directory: Directory, user: User, names: readonly st
 }
 
 /** Which of a grant's services its user may still open from that device; all of them, usually. */
-export function stillAllowed({ services, users }: Directory, grant: Grant): readonly string[] {
-  const user = users.get(grant.user)
-  if (!user || user.locked) return []
-  if (!isDoor(grant.device) && !user.devices.some(({ id }) => id === grant.device)) return []
+export function stillAllowed(
+  directory: Directory,
+  grant: Pick<Grant, 'user' | 'device' | 'services'>,
+): readonly string[] {
+  const user = stillIn(directory, grant)
+  if (!user) return []
+  const { services } = directory
   return grant.services.filter(name => services.has(name) && user.services.includes(name))
+}
+
+/** The user, unless they are gone, locked, or without that device by now. */
+export function stillIn(
+  { users }: Directory,
+  { user: name, device }: Pick<Grant, 'user' | 'device'>,
+): User | undefined {
+  const user = users.get(name)
+  if (!user || user.locked) return undefined
+  return isDoor(device) || user.devices.some(({ id }) => id === device) ? user : undefined
 }
 
 function servicesAsked(

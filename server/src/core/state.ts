@@ -2,13 +2,22 @@ import { DETAIL_MAX, fromHex } from '@oneknock/shared'
 import type { Clock } from './clock.ts'
 import type { Device } from './directory.ts'
 import { isDoor } from './doors.ts'
-import type { EndedEvent, Event, FailedEvent, KnockEvent, NarrowedEvent } from './events.ts'
+import type {
+  ApprovedEvent,
+  DisapprovedEvent,
+  EndedEvent,
+  Event,
+  FailedEvent,
+  KnockEvent,
+  NarrowedEvent,
+} from './events.ts'
 import { Burnt, type BurntRecord } from './factors.ts'
 import { Familiarity, type VisitRecord } from './familiarity.ts'
 import { type Ending, type Grant, Grants, NO_GRANT } from './grants.ts'
 import { Knocks, type KnocksRecord } from './knocks.ts'
 import { Lockout, type LockoutRecord } from './lockout.ts'
 import { ReplayMemory, type ReplayRecord } from './replay.ts'
+import { type Pending, Waiting } from './waiting.ts'
 
 /** The daemon's memory in one value: what opens every ledger file. */
 export interface Checkpoint {
@@ -18,6 +27,8 @@ export interface Checkpoint {
   readonly knocks: KnocksRecord
   readonly grants: readonly Grant[]
   readonly ending: readonly Ending[]
+  /** Absent in files from before anybody could be asked. */
+  readonly waiting?: readonly Pending[]
   readonly taken: readonly string[]
   readonly visits: readonly VisitRecord[]
   /** The latest time that it has seen. */
@@ -41,6 +52,8 @@ export class State {
   readonly knocks = new Knocks()
   readonly familiarity = new Familiarity()
   readonly grants: Grants
+  /** For somebody's yes. */
+  readonly waiting: Waiting
   /** Enrolments that somebody took up by knocking. */
   readonly #taken = new Set<string>()
   #at = 0
@@ -48,6 +61,7 @@ export class State {
   constructor(clock: Clock, freshnessMs: number) {
     this.replay = new ReplayMemory(freshnessMs)
     this.grants = new Grants(clock)
+    this.waiting = new Waiting(clock)
   }
 
   isTaken(device: Device): boolean {
@@ -68,6 +82,12 @@ export class State {
         break
       case 'narrowed':
         this.#narrowed(event)
+        break
+      case 'approved':
+        this.#approved(event, at)
+        break
+      case 'disapproved':
+        this.#disapproved(event)
         break
       case 'ending':
         this.grants.end(event.grant, event.why)
@@ -91,7 +111,10 @@ export class State {
    */
   keepTime(nowMs: number): void {
     const back = this.#at - nowMs
-    if (back > STEP_MS) this.grants.shift(back)
+    if (back > STEP_MS) {
+      this.grants.shift(back)
+      this.waiting.shift(back)
+    }
     this.#at = back > STEP_MS ? nowMs : Math.max(this.#at, nowMs)
   }
 
@@ -110,6 +133,7 @@ export class State {
       knocks: this.knocks.record(),
       grants: this.grants.list(),
       ending: this.grants.listEnding(),
+      waiting: this.waiting.list(),
       taken: [...this.#taken],
       visits: this.familiarity.record(),
       at: this.#at,
@@ -123,6 +147,7 @@ export class State {
     this.knocks.restore(checkpoint.knocks)
     for (const grant of checkpoint.grants) this.grants.put(grant)
     for (const ending of checkpoint.ending) this.grants.restoreEnding(ending)
+    for (const pending of checkpoint.waiting ?? []) this.waiting.put(pending)
     for (const enrolment of checkpoint.taken) this.#taken.add(enrolment)
     this.familiarity.restore(checkpoint.visits)
     this.#at = checkpoint.at
@@ -131,7 +156,8 @@ export class State {
   #knock(event: KnockEvent, at: number): void {
     const { device, outcome, burnt, grant } = event
     // A checkpoint may hold this line's effect already: it must not count twice.
-    const known = this.knocks.find(device, event.knock, at) !== undefined
+    const before = this.knocks.find(device, event.knock, at)
+    const known = before !== undefined
     if (event.tag) this.replay.add(fromHex(event.tag)!, device, event.sentAt)
     if (burnt) this.burnt.add(burnt)
     if (burnt && !known) this.lockout.right(device)
@@ -144,12 +170,33 @@ export class State {
     for (const id of event.ended ?? []) this.grants.end(id, 'closed')
     for (const left of event.left ?? []) this.grants.put(left)
     if (grant) this.grants.put(grant)
-    if (grant && event.visits !== undefined && !known) {
-      for (const network of grant.networks) {
-        this.familiarity.come(event.user, network, grant.until, at)
-      }
-    }
+    if (!known) this.#come(event, at)
+    // What has been answered since waits no more, though the answer's own line be lost.
+    if (event.pending && before && before.outcome.status !== 'pending') return
+    if (event.pending) this.waiting.put(event.pending)
     this.knocks.put(device, event.knock, outcome, at)
+  }
+
+  /** For services whose lifetime grows. */
+  #come({ user, grant, visits }: Pick<KnockEvent, 'user' | 'grant' | 'visits'>, at: number): void {
+    if (visits === undefined) return
+    for (const network of grant?.networks ?? []) {
+      this.familiarity.come(user, network, grant!.until, at)
+    }
+  }
+
+  #approved(event: ApprovedEvent, at: number): void {
+    const { id, device, grant, outcome } = event
+    // As above: if it does not wait, a checkpoint holds this line's effect already.
+    if (this.waiting.get(id)) this.#come(event, at)
+    this.waiting.remove(id)
+    if (grant) this.grants.put(grant)
+    this.knocks.amend(device, id, () => outcome)
+  }
+
+  #disapproved({ id, device, outcome }: DisapprovedEvent): void {
+    this.waiting.remove(id)
+    this.knocks.amend(device, id, () => outcome)
   }
 
   #failed({ grant, device, service }: FailedEvent): void {

@@ -12,6 +12,11 @@ export interface Action {
   readonly label: string
   /** A page to open, which asks once more: mail programs follow links by themselves. */
   readonly url: string
+  /**
+   * A form's fields, to be posted there by a button that needs no page. Channels that have only links
+   * leave such an action out.
+   */
+  readonly post?: string
 }
 
 export interface Recipient {

@@ -72,7 +72,9 @@ function isOwnHost(host: string): boolean {
 }
 
 const textOf = ({ text, actions = [] }: Message): string =>
-  [text, ...actions.map(({ label, url }) => `${label}: ${url}`)].join('\n\n')
+  [text, ...actions.flatMap(({ label, url, post }) => (post ? [] : `${label}: ${url}`))].join(
+    '\n\n',
+  )
 
 /** What the library says may quote what was sent, so only codes are taken from it. */
 function explain({ server, login }: MailSettings, error: unknown): DeliveryError {

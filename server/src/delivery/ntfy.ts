@@ -1,5 +1,11 @@
 import type { NtfySettings } from '../core/directory.ts'
-import { type Channel, type ChannelParts, DeliveryError, type Letter } from './channel.ts'
+import {
+  type Action,
+  type Channel,
+  type ChannelParts,
+  DeliveryError,
+  type Letter,
+} from './channel.ts'
 import { post } from './post.ts'
 
 /** Publishes as JSON, which goes to the server's root and names the topic inside. */
@@ -15,14 +21,23 @@ export function ntfyChannel({ url, token }: NtfySettings, { readSecret }: Channe
       const authorization: Record<string, string> = token
         ? { authorization: `Bearer ${readSecret(token)}` }
         : {}
-      const actions = message.actions?.map(({ label, url }) => ({ action: 'view', label, url }))
+      const page = message.actions?.find(({ post }) => post === undefined)
       const body = {
         topic,
         title: message.title,
         message: message.text,
-        ...(actions && { actions }),
+        ...(page && { click: page.url }),
+        ...(message.actions && { actions: message.actions.map(buttonOf) }),
       }
       await post('ntfy', url, authorization, JSON.stringify(body), letter)
     },
   }
 }
+
+/** One that posts does so from the app itself, and takes the message away when it has. */
+const buttonOf = ({ label, url, post: body }: Action) =>
+  body === undefined
+    ? { action: 'view', label, url }
+    : { action: 'http', label, url, method: 'POST', headers: FORM, body, clear: true }
+
+const FORM = { 'content-type': 'application/x-www-form-urlencoded' }

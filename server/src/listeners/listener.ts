@@ -1,5 +1,7 @@
 import type { Factor } from '@oneknock/shared'
+import type { DoorApproval } from '../core/claims.ts'
 import type { Outcome } from '../core/knocks.ts'
+import type { Pending } from '../core/waiting.ts'
 
 /**
  * A way in. It turns its wire format into an `Attempt` and answers the `Verdict` in its own way:
@@ -38,6 +40,8 @@ export interface CredentialAttempt {
   readonly among?: readonly string[] | undefined
   /** Seconds; 0 = the service's default. */
   readonly lifetime: number
+  /** A yes to wait for, where the services demand none themselves; then the verdict is pending. */
+  readonly approval?: DoorApproval | undefined
   /** The address to admit, which the door vouches for. */
   readonly source: string
 }
@@ -55,4 +59,20 @@ export type Verdict =
       readonly outcome: Outcome
       /** The sealed reply, 128 bytes; only to a packet. */
       readonly reply?: Uint8Array
+      /**
+       * What a pending knock came to, once it did; never rejects. Only to those who cannot ask again:
+       * a packet's owner sends another one.
+       */
+      readonly settled?: Promise<Outcome>
     }
+
+/** What somebody is asked to say yes to. */
+export type Awaiting = Omit<Pending, 'tokenHash'>
+
+/** The way back from a message that asks somebody. The token is all that it takes: it is in no log. */
+export interface Approvals {
+  /** What this link is about; `undefined` if it is over, answered, or was never sent. Changes nothing. */
+  look(token: string): Awaiting | undefined
+  /** Answers it, once. What the knock came to; `undefined` as above. Never rejects. */
+  decide(token: string, yes: boolean): Promise<Outcome | undefined>
+}

@@ -168,8 +168,8 @@ describe('an error names the line, the key, what was found and what would be rig
     ['lifetime = "25d"', `lifetime: found "25d"; ${DURATION}`],
     ['lifetme = "30s"', 'lifetme: no such key; did you mean lifetime?'],
     [
-      'approval = "phone"',
-      'approval: no such key; those known here are ports, lifetime, max_lifetime, max_prefix, factor, require_address, behind_proxy, on_expiry, schedule, networks, test_only, destination, gate, exec, routeros, permit, account, authorized_keys',
+      'notify = "phone"',
+      'notify: no such key; those known here are ports, lifetime, max_lifetime, max_prefix, factor, require_address, behind_proxy, on_expiry, schedule, networks, test_only, approval, approval_timeout, approver, destination, gate, exec, routeros, permit, account, authorized_keys',
     ],
     [
       'lifetime = "1h"\nmax_lifetime = "5m"',

@@ -20,12 +20,18 @@ import { addr, barrier, FRESHNESS_MS, type Kit, kit, service, turns, user } from
 
 const SOURCES = ['203.0.113.7', '2001:db8::7']
 const ADDRESSES = [ANY, ANY_IPV4, addr('203.0.113.7'), addr('2001:db8::7')]
-const services = [service('ssh', { factor: 'none' }), service('wiki', { lifetime: 600 })]
+const approval = { channel: 'phone', timeoutMs: 15_000 }
+const services = [
+  service('ssh', { factor: 'none' }),
+  service('wiki', { lifetime: 600 }),
+  service('safe', { factor: 'none', approval, grows: 2 }),
+]
+const NAMES = ['ssh', 'wiki', 'safe']
 
 const choice = fc.nat(1000)
 const ask = fc.record({
   device: fc.nat(1),
-  services: fc.subarray(['ssh', 'wiki', 'nosuch']),
+  services: fc.subarray([...NAMES, 'nosuch']),
   lifetime: fc.constantFrom(0, 5, 60, 600),
   address: fc.constantFrom(...ADDRESSES),
   source: fc.nat(1),
@@ -57,6 +63,15 @@ const act = fc.oneof(
       .map(what => ({ do: 'happen' as const, what })),
   },
   { weight: 1, arbitrary: choice.map(which => ({ do: 'end' as const, which })) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('answer' as const),
+      which: choice,
+      yes: fc.boolean(),
+      post: fc.boolean(),
+    }),
+  },
   { weight: 1, arbitrary: fc.boolean().map(works => ({ do: 'hook' as const, works })) },
   { weight: 1, arbitrary: fc.boolean().map(works => ({ do: 'join' as const, works })) },
 )
@@ -72,7 +87,7 @@ const CODES = { none: NO_FACTOR, wrong: { kind: 'totp', code: '000000' } } as co
 
 /** Lives through it, and says what was remembered at each moment. */
 async function live(acts: readonly Act[]): Promise<{ k: Kit; moments: Moment[]; latest: number }> {
-  const k = kit({ services })
+  const k = kit({ services, users: [user('alice', 1, { services: NAMES })] })
   const moments: Moment[] = []
   const pending: Promise<unknown>[] = []
   const sent: { changes: Partial<Knock>; device: number }[] = []
@@ -118,7 +133,7 @@ async function live(acts: readonly Act[]): Promise<{ k: Kit; moments: Moment[]; 
     }
     if (what === 'revise') {
       locked = !locked
-      k.setDirectory([user('alice', 1, { services: locked ? ['wiki'] : ['ssh', 'wiki'] })])
+      k.setDirectory([user('alice', 1, { services: locked ? ['wiki'] : NAMES })])
       k.gatekeeper.revise()
     }
   }
@@ -136,6 +151,11 @@ async function live(acts: readonly Act[]): Promise<{ k: Kit; moments: Moment[]; 
       const grants = k.state.grants.list()
       const grant = grants[one.which % Math.max(1, grants.length)]
       if (grant) void k.gatekeeper.end(grant.id, 'administrator')
+    }
+    if (one.do === 'answer') {
+      const question = k.questions[one.which % Math.max(1, k.questions.length)]
+      if (question) void k.gatekeeper.approvals.decide(question.token, one.yes)
+      k.post.works = one.post
     }
     if (one.do === 'hook') setHook(one.works)
     if (one.do === 'join') {
@@ -172,7 +192,7 @@ async function live(acts: readonly Act[]): Promise<{ k: Kit; moments: Moment[]; 
 function memoryOf(state: State, now: number, latest: number) {
   state.keepTime(now)
   state.forget(latest)
-  const { replay, grants, ending, taken, ...rest } = state.checkpoint()
+  const { replay, grants, ending, taken, waiting = [], ...rest } = state.checkpoint()
   return JSON.parse(
     JSON.stringify({
       ...rest,
@@ -181,6 +201,7 @@ function memoryOf(state: State, now: number, latest: number) {
         .sort((a, b) => a.epoch - b.epoch)
         .map(minute => ({ ...minute, tags: tagsOf(minute.tags) })),
       grants: byId(grants, ({ id }) => id),
+      waiting: byId(waiting, ({ id }) => id),
       ending: byId(ending, ({ grant }) => grant.id),
       taken: [...taken].sort(),
     }),
@@ -221,7 +242,10 @@ describe('what a restart remembers', () => {
     )
     expect(lines).toBeGreaterThan(500)
     expect([...kinds].sort()).toEqual(
-      ['ended', 'ending', 'failed', 'knock', 'narrowed', 'seen', 'unlocked'].sort(),
+      [
+        ...['approved', 'disapproved', 'ended', 'ending', 'failed', 'knock', 'narrowed', 'seen'],
+        'unlocked',
+      ].sort(),
     )
   }, 120_000)
 })
