@@ -136,8 +136,9 @@ function judgeAlone(
   const random = (bytes: number) => toHex(new Uint8Array(randomBytes(bytes)))
   const circumstances: Circumstances = {
     ...{ directory, state, now: systemClock.now(), newGrantId: () => random(GRANT_ID_BYTES) },
-    // Nothing is opened, so nobody's address is looked at.
+    // Nothing is opened, so nobody's address is looked at, and nobody is asked.
     host: { isOwn: () => false, listensOnLoopback: false },
+    newTokenHash: () => undefined,
   }
   const source = parseAddress(claim.source)!
   return judgeClaim({ ...claim, source, knockId: random(KNOCK_ID_BYTES) }, circumstances)
