@@ -3,7 +3,6 @@ import type { Clock } from './clock.ts'
 import type { Exchange, Heard } from './exchange.ts'
 import type { NamedRoute } from './naming.ts'
 import type { KnockEvent, KnockResult } from './outcome.ts'
-import { GIVE_UP_MS } from './timing.ts'
 import { type Told, verdictOf } from './verdict.ts'
 
 /**
@@ -27,6 +26,8 @@ export interface Surroundings {
 }
 
 export interface Terms {
+  /** How long to wait for any answer at all, milliseconds. */
+  readonly giveUpMs: number
   /** How long to wait for an approval, milliseconds. */
   readonly patience: number
   readonly signal: AbortSignal | undefined
@@ -114,7 +115,7 @@ class Conversation {
     }
     this.#transmit()
     for (const ms of RETRANSMIT_AT_MS) this.#after(ms, () => this.#transmit())
-    this.#after(GIVE_UP_MS, () => this.#giveUp())
+    this.#after(this.#terms.giveUpMs, () => this.#giveUp())
   }
 
   #transmit(): void {

@@ -40,9 +40,11 @@ export { type Explanation, explain } from './refusals.ts'
 /**
  * Knocks once at a target, and says what became of it. Whatever the network, the server or the
  * system does is a result; it rejects for none of it. Ends within eight seconds of the name being
- * resolved, unless somebody must approve.
+ * resolved, three more where UDP is silent and there is an HTTP door, unless somebody must approve.
  */
 export const knock = (target: Target, options: KnockOptions = {}): Promise<KnockResult> =>
-  knockWith({ transport: udp, clock: systemClock, random: randomBytes }, target, options)
+  knockWith({ transport: udp, clock: systemClock, random: randomBytes, overHttp }, target, options)
+
+const overHttp = async (url: string) => (await import('./http.ts')).httpWay(url)
 
 const randomBytes = (bytes: number): Uint8Array => crypto.getRandomValues(new Uint8Array(bytes))

@@ -9,6 +9,7 @@ const PARTS: Readonly<Record<InvitationError['part'], string>> = {
   user: `its user is no name: ${NAME_RULE}`,
   device: `its device is no name: ${NAME_RULE}`,
   key: 'its key is missing or cut short',
+  http: 'its HTTP address (http) begins with neither https:// nor http://',
   services: `its services are no names: ${NAME_RULE}`,
 }
 

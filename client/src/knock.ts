@@ -18,8 +18,8 @@ import type { Clock } from './clock.ts'
 import { converse, type Side } from './conversation.ts'
 import { type Ask, Exchange } from './exchange.ts'
 import { nameRoutes } from './naming.ts'
-import type { KnockEvent, KnockResult } from './outcome.ts'
-import { PATIENCE_MS } from './timing.ts'
+import type { KnockEvent, KnockResult, NoReply, Unreachable, Unresolved } from './outcome.ts'
+import { FALL_BACK_MS, GIVE_UP_MS, PATIENCE_MS } from './timing.ts'
 import type { Route, Transport } from './transport.ts'
 
 /** Where to knock, and with what: an invitation is one. */
@@ -29,6 +29,8 @@ export interface Target {
   readonly port: number
   /** The device key, 32 bytes. */
   readonly key: Uint8Array
+  /** The server's HTTP door, `https://HOST[:PORT]`: asked when UDP meets silence. */
+  readonly http?: string
 }
 
 export interface KnockOptions {
@@ -57,6 +59,15 @@ export interface World {
   readonly transport: Transport
   readonly clock: Clock
   readonly random: (bytes: number) => Uint8Array
+  /** The network by way of an HTTP door; it is rarely needed, so only then looked for. */
+  readonly overHttp?: (url: string) => Promise<HttpWay>
+}
+
+/** A transport that goes through a door, and where that is. */
+export interface HttpWay {
+  readonly transport: Transport
+  readonly host: string
+  readonly port: number
 }
 
 /** A resolver that has said nothing by then is as good as one that says no. */
@@ -76,27 +87,61 @@ export async function knockWith(
   if (!isPort(target.port)) return { status: 'invalid', field: 'port' }
   if (options.signal?.aborted) return { status: 'aborted' }
 
-  on({ type: 'resolving', host: target.host })
-  const resolved = await resolveInTime(world, target.host, options.signal)
-  if (options.signal?.aborted) return { status: 'aborted' }
-  if (!resolved.ok) return { status: 'unresolved', host: target.host, cause: resolved.error }
+  const knocking = { world, ask, key: target.key, options, on }
+  const { http } = target
+  const giveUpMs = http === undefined ? GIVE_UP_MS : FALL_BACK_MS
+  const way = { transport: world.transport, host: target.host, port: target.port }
+  const result = await knockBy(way, knocking, giveUpMs)
+  if (http === undefined || !world.overHttp || !isUnanswered(result)) return result
+  on({ type: 'falling-back', url: http })
+  const again = await knockBy(await world.overHttp(http), knocking, GIVE_UP_MS)
+  // Of two ways that led nowhere the first is the one to look into.
+  return isUnanswered(again) ? { ...result, http: causeOf(again) } : again
+}
 
-  const { routes, cause } = await connectAll(world, resolved.value, target.port, on)
+interface Knocking {
+  readonly world: World
+  readonly ask: Ask
+  readonly key: Uint8Array
+  readonly options: KnockOptions
+  readonly on: (event: KnockEvent) => void
+}
+
+/** The same knock over one transport, in both families. */
+async function knockBy(
+  { transport, host, port }: HttpWay,
+  { world, ask, key, options, on }: Knocking,
+  giveUpMs: number,
+): Promise<KnockResult> {
+  const { patience = PATIENCE_MS, signal } = options
+  on({ type: 'resolving', host })
+  const resolved = await resolveInTime(transport, world, host, signal)
+  if (signal?.aborted) return { status: 'aborted' }
+  if (!resolved.ok) return { status: 'unresolved', host, cause: resolved.error }
+
+  const { routes, cause } = await connectAll(transport, resolved.value, port, on)
   if (routes.length === 0) return { status: 'unreachable', servers: resolved.value, cause }
   try {
-    const keys = deriveKeys(target.key)
-    const sides = nameRoutes(routes, options.address, world.transport.onLink).map(
+    const keys = deriveKeys(key)
+    const sides = nameRoutes(routes, options.address, transport.onLink).map(
       ({ route, named }): Side => {
         const { server, own } = route
         on({ type: 'route', family: familyOf(server), server, named, ...(own && { own }) })
         return { route, named, exchange: new Exchange(keys, { ...ask, ...named }) }
       },
     )
-    const { patience = PATIENCE_MS, signal } = options
-    return await converse(sides, world, { patience, signal, on })
+    return await converse(sides, world, { giveUpMs, patience, signal, on })
   } finally {
     for (const route of routes) route.close()
   }
+}
+
+const isUnanswered = (result: KnockResult): result is NoReply | Unreachable | Unresolved =>
+  ['no-reply', 'unreachable', 'unresolved'].includes(result.status)
+
+function causeOf(result: NoReply | Unreachable | Unresolved): string {
+  if (result.status !== 'no-reply') return result.cause
+  return result.portClosed ? 'ECONNREFUSED' : 'no reply'
 }
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65535
@@ -116,7 +161,8 @@ function draft({ random }: World, options: KnockOptions): Ask {
 }
 
 function resolveInTime(
-  { transport, clock }: World,
+  transport: Transport,
+  { clock }: World,
   host: string,
   signal: AbortSignal | undefined,
 ): Promise<Result<readonly Address[], string>> {
@@ -135,7 +181,7 @@ function resolveInTime(
 
 /** The system's first address of each family; the ways that there are, or the last reason why none. */
 async function connectAll(
-  { transport }: World,
+  transport: Transport,
   addresses: readonly Address[],
   port: number,
   on: (event: KnockEvent) => void,

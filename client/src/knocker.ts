@@ -66,12 +66,12 @@ async function attempt(knocker: Knocker, clock: Clock): Promise<Result<KnockResu
 
 /** Notes on the way which servers there are, and from where this machine reaches them. */
 function send(knocker: Knocker, options: KnockOptions, ways: Way[]): Promise<KnockResult> {
-  const { host, port, key } = knocker.profile
+  const { host, port, key, http } = knocker.profile
   const on = (event: KnockEvent) => {
     if (event.type === 'route') ways.push({ server: event.server, own: event.own ?? null })
     knocker.on(event)
   }
-  return knock({ host, port, key }, { ...options, on })
+  return knock({ host, port, key, ...(http !== undefined && { http }) }, { ...options, on })
 }
 
 function rememberDoor(

@@ -50,8 +50,14 @@ export interface Refused extends Answered {
   readonly source: Address
 }
 
+/** Nothing came back over UDP, nor by the server's HTTP door where there is one. */
+interface Unanswered {
+  /** What the way over HTTP came to: the system's word for it, `HTTP 502`, or `no reply`. */
+  readonly http?: string
+}
+
 /** Silence: a clock that is off, a filter on the way, a wrong address, an unknown device. */
-export interface NoReply {
+export interface NoReply extends Unanswered {
   readonly status: 'no-reply'
   readonly servers: readonly Address[]
   /** The host answered that nothing listens on that port: the daemon is down. */
@@ -59,14 +65,14 @@ export interface NoReply {
 }
 
 /** No packet could leave this machine for the server. */
-export interface Unreachable {
+export interface Unreachable extends Unanswered {
   readonly status: 'unreachable'
   readonly servers: readonly Address[]
   /** The system's word for it, such as `ENETUNREACH`. */
   readonly cause: string
 }
 
-export interface Unresolved {
+export interface Unresolved extends Unanswered {
   readonly status: 'unresolved'
   readonly host: string
   /** The resolver's word for it, such as `ENOTFOUND`. */
@@ -87,6 +93,8 @@ export interface Invalid {
 /** What happens on the way, for those who watch. */
 export type KnockEvent =
   | { readonly type: 'resolving'; readonly host: string }
+  /** Nothing came back over UDP: the same knock goes through the server's HTTP door. */
+  | { readonly type: 'falling-back'; readonly url: string }
   | {
       /** A way to the server in one family, and which address its packets name. */
       readonly type: 'route'

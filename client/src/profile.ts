@@ -6,6 +6,7 @@ import {
   type Network,
   ok,
   parseAddress,
+  parseDoorUrl,
   parseNetwork,
   type Result,
 } from '@oneknock/shared'
@@ -21,6 +22,8 @@ export interface Profile {
   readonly key: StoredKey
   /** What the invitation offered; the server has the last word. */
   readonly services: readonly string[]
+  /** Where packets go when UDP meets silence: the address of the server's HTTP door. */
+  readonly http?: string
   /** A command line for /bin/sh that prints a code. */
   readonly otpCommand?: string
   /** The authenticator's secret in base32, for machines. With a sealed key it is in the box. */
@@ -59,6 +62,7 @@ const FIELDS = {
   device: value => parsed(asName(value), `must be a name: ${NAME_RULE}`),
   key: parseStoredKey,
   services: value => parsed(asNames(value), `must be a list of names: ${NAME_RULE}`),
+  http: value => parsed(asDoorUrl(value), 'must be an address such as "https://gate.example.com"'),
   otp_command: value => parsed(asCommand(value), 'must be one line for /bin/sh'),
   totp_secret: value => parsed(asTotpSecret(value), 'must be an authenticator secret in base32'),
   address: value => parsed(asNetwork(value), 'must be an address or a prefix: 203.0.113.0/24'),
@@ -68,7 +72,7 @@ type Field = keyof typeof FIELDS
 type Value<F extends Field> = Extract<ReturnType<(typeof FIELDS)[F]>, { ok: true }>['value']
 type Fields = { [F in Field]: Value<F> }
 
-const OPTIONAL: readonly Field[] = ['otp_command', 'totp_secret', 'address']
+const OPTIONAL: readonly Field[] = ['http', 'otp_command', 'totp_secret', 'address']
 
 /** Strict: a key that is missing, unknown or out of its grammar is named, and the first such is the answer. */
 export function parseProfile(text: string): Result<Profile, ProfileProblem> {
@@ -90,7 +94,7 @@ export function parseProfile(text: string): Result<Profile, ProfileProblem> {
     }
     fields[field] = value.value
   }
-  const { host, port, user, device, key, services, otp_command, totp_secret, address } =
+  const { host, port, user, device, key, services, http, otp_command, totp_secret, address } =
     fields as Fields
   if (key.kind === 'sealed' && totp_secret !== undefined) {
     return fail({ key: 'totp_secret', problem: 'must not lie open beside a sealed key' })
@@ -102,6 +106,7 @@ export function parseProfile(text: string): Result<Profile, ProfileProblem> {
     device,
     key,
     services,
+    ...(http !== undefined && { http }),
     ...(otp_command !== undefined && { otpCommand: otp_command }),
     ...(totp_secret !== undefined && { totpSecret: totp_secret }),
     ...(address !== undefined && { address }),
@@ -109,7 +114,7 @@ export function parseProfile(text: string): Result<Profile, ProfileProblem> {
 }
 
 export function formatProfile(profile: Profile): string {
-  const { host, port, user, device, key, services, otpCommand, totpSecret, address } = profile
+  const { host, port, user, device, key, services, http, otpCommand, totpSecret, address } = profile
   const fields = {
     version: FORMAT,
     host,
@@ -118,6 +123,7 @@ export function formatProfile(profile: Profile): string {
     device,
     key: formatStoredKey(key),
     services,
+    http,
     otp_command: otpCommand,
     totp_secret: totpSecret,
     address: address && formatNetwork(address),
@@ -165,6 +171,9 @@ function asNames(value: unknown): readonly string[] | undefined {
 
 const asCommand = (value: unknown): string | undefined =>
   typeof value === 'string' && isCommand(value) ? value : undefined
+
+const asDoorUrl = (value: unknown): string | undefined =>
+  typeof value === 'string' ? parseDoorUrl(value) : undefined
 
 const asTotpSecret = (value: unknown): string | undefined =>
   typeof value === 'string' && isTotpSecret(value) ? value : undefined

@@ -70,12 +70,12 @@ export function explainFailure(
       return explainSilence(result, place)
     case 'unreachable':
       return {
-        what: `no way to ${place} (${result.cause})`,
+        what: `no way to ${place} (${result.cause})${alsoOverHttp(result)}`,
         next: "check the network, the VPN and this machine's own firewall",
       }
     case 'unresolved':
       return {
-        what: `cannot find ${result.host} (${result.cause})`,
+        what: `cannot find ${result.host} (${result.cause})${alsoOverHttp(result)}`,
         next: `check the name, the network and the resolver, or add ${name} again`,
       }
     case 'aborted':
@@ -114,8 +114,9 @@ export function jsonReport(result: KnockResult, { name }: Knocked): Record<strin
     case 'pending':
       return { target: name, status: result.status, ...answered(result) }
     case 'no-reply': {
-      const { status, servers, portClosed } = result
-      return { target: name, status, servers, port_closed: portClosed }
+      const { status, servers, portClosed, http } = result
+      const shown = { target: name, status, servers, port_closed: portClosed }
+      return http === undefined ? shown : { ...shown, http }
     }
     case 'unreachable':
     case 'unresolved':
@@ -149,16 +150,20 @@ function openLine({ admitted, lifetime, until, detail }: Opened): string {
   return `open: ${services}for ${addresses}, ${formatDuration(lifetime)}, until ${moment(until)}`
 }
 
+const alsoOverHttp = ({ http }: { readonly http?: string }): string =>
+  http === undefined ? '' : `, nor over HTTP (${http})`
+
 /** The clock comes first: it is the likeliest, and the one that nobody thinks of. */
-function explainSilence({ portClosed, servers }: NoReply, place: string): Explanation {
+function explainSilence(result: NoReply, place: string): Explanation {
+  const { portClosed, servers } = result
   if (portClosed) {
     return {
-      what: `no reply from ${place}: nothing listens there`,
+      what: `no reply from ${place}: nothing listens there${alsoOverHttp(result)}`,
       next: 'check that the port is right, and that oneknockd runs there',
     }
   }
   return {
-    what: `no reply from ${place} (${servers.join(', ')})`,
+    what: `no reply from ${place} (${servers.join(', ')})${alsoOverHttp(result)}`,
     next:
       "check this machine's clock first (timedatectl; two minutes off meets silence), then that the " +
       'address is right and no firewall drops UDP there, and that this device is still enrolled',

@@ -1,6 +1,7 @@
 export * from './address.ts'
 export * from './bytes.ts'
 export * from './constants.ts'
+export * from './door-url.ts'
 export * from './factor.ts'
 export * from './hmac.ts'
 export * from './invitation.ts'

@@ -1,5 +1,6 @@
 import { fromBase64Url, toBase64Url } from './bytes.ts'
 import { DEFAULT_PORT, KEY_BYTES } from './constants.ts'
+import { parseDoorUrl } from './door-url.ts'
 import { isName } from './names.ts'
 import { fail, ok, type Result } from './result.ts'
 
@@ -14,6 +15,8 @@ export interface Invitation {
   readonly device: string
   readonly key: Uint8Array
   readonly services: readonly string[]
+  /** Where packets are taken over HTTP, for networks that let no UDP out; absent: nowhere. */
+  readonly http?: string
 }
 
 export type InvitationError = {
@@ -29,6 +32,7 @@ export type InvitationError = {
     | 'device'
     | 'key'
     | 'services'
+    | 'http'
 }
 
 const bad = (part: InvitationError['part']) => fail<InvitationError>({ code: 'invitation', part })
@@ -38,7 +42,7 @@ const HOST = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)$/
 /** A public host name is at most this long (RFC 1035 section 2.3.4). */
 const HOST_MAX = 253
 
-/** `oneknock://HOST:PORT/?v=1&name=N&user=U&device=L&key=BASE64URL&services=a,b` */
+/** `oneknock://HOST:PORT/?v=1&name=N&user=U&device=L&key=BASE64URL&services=a,b[&http=URL]` */
 export function parseInvitation(text: string): Result<Invitation, InvitationError> {
   const trimmed = text.trim()
   if (!trimmed.toLowerCase().startsWith(SCHEME)) return bad('scheme')
@@ -61,16 +65,20 @@ export function parseInvitation(text: string): Result<Invitation, InvitationErro
   const listed = only(query, 'services')
   const services = listed === '' ? [] : listed.split(',')
   if (!services.every(isName) || query.getAll('services').length > 1) return bad('services')
+  const http = query.has('http') ? parseDoorUrl(only(query, 'http')) : undefined
+  if (query.has('http') && http === undefined) return bad('http')
   const host = url.hostname.replace(/^\[|\]$/g, '')
-  return ok({ host, port, name, user, device, key, services })
+  const invitation = { host, port, name, user, device, key, services }
+  return ok(http === undefined ? invitation : { ...invitation, http })
 }
 
 export function formatInvitation(invitation: Invitation): string {
-  const { host, port, name, user, device, key, services } = invitation
+  const { host, port, name, user, device, key, services, http } = invitation
   const place = host.includes(':') ? `[${host}]` : host
   return (
     `oneknock://${place}:${port}/?v=1&name=${name}&user=${user}&device=${device}` +
-    `&key=${toBase64Url(key)}&services=${services.join(',')}`
+    `&key=${toBase64Url(key)}&services=${services.join(',')}` +
+    (http === undefined ? '' : `&http=${encodeURIComponent(http)}`)
   )
 }
 

@@ -1,4 +1,4 @@
-import { type Invitation, isName, NAME_RULE, parseInvitation } from '@oneknock/shared'
+import { type Invitation, isName, NAME_RULE, parseDoorUrl, parseInvitation } from '@oneknock/shared'
 import { EXIT, type Exit, Failure } from '../exit.ts'
 import { whyNoInvitation } from '../invitation.ts'
 import { say, warn } from '../output.ts'
@@ -13,6 +13,7 @@ export interface AddFlags {
   readonly name?: string
   readonly otpCommand?: string
   readonly totpSecret?: boolean
+  readonly http?: string
 }
 
 export async function addCommand(given: string | undefined, flags: AddFlags): Promise<Exit> {
@@ -22,6 +23,10 @@ export async function addCommand(given: string | undefined, flags: AddFlags): Pr
   }
   if (otpCommand !== undefined && !isCommand(otpCommand)) {
     throw new Failure(EXIT.usage, '--otp-command takes one line for /bin/sh; put more in a script')
+  }
+  const http = flags.http === undefined ? undefined : parseDoorUrl(flags.http)
+  if (http === undefined && flags.http !== undefined) {
+    throw new Failure(EXIT.usage, `--http ${quote(flags.http)}: give https://HOST[:PORT]`)
   }
   if (given !== undefined) {
     warn('warning: the invitation is a secret, and now in the shell history and the process list')
@@ -33,6 +38,7 @@ export async function addCommand(given: string | undefined, flags: AddFlags): Pr
   const saved = saveProfile(profilesFolder(), name, {
     ...rest,
     key: { kind: 'plain', bytes: key },
+    ...(http !== undefined && { http }),
     ...(otpCommand !== undefined && { otpCommand }),
     ...(received.secret !== undefined && { totpSecret: readSecret(received.secret) }),
   })

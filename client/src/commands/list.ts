@@ -54,7 +54,7 @@ const rowOf = (name: string, { host, port, user, device, services }: Profile): s
 
 /** All but the key, and the secret for codes. */
 function publicPart(name: string, profile: Profile) {
-  const { host, port, user, device, key, services, otpCommand, totpSecret, address } = profile
+  const { host, port, user, device, key, services, http, otpCommand, totpSecret, address } = profile
   return {
     target: name,
     host,
@@ -63,6 +63,7 @@ function publicPart(name: string, profile: Profile) {
     device,
     key: key.kind,
     services,
+    ...(http !== undefined && { http }),
     ...(otpCommand !== undefined && { otp_command: otpCommand }),
     ...(totpSecret !== undefined && { totp_secret: 'stored' }),
     ...(address && { address: formatNetwork(address) }),

@@ -12,6 +12,7 @@ export const TARGETS: Definitions = {
       .argument('[invitation]', 'better pasted when asked, or on stdin: here others can see it')
       .option('--name <name>', 'call the target this, not what its server calls itself')
       .option('--otp-command <command>', 'a command line that prints a code')
+      .option('--http <url>', 'where packets go when UDP does not get through')
       .option('--totp-secret', "keep the authenticator's secret too: for machines only, see below")
       .addHelpText('after', ADD_HELP)
       .action(async (invitation: string | undefined, flags: AddFlags) =>

@@ -27,6 +27,8 @@ function follow(progress: Progress, event: KnockEvent, now: number): Progress {
   switch (event.type) {
     case 'resolving':
       return { ...progress, stage: 'resolving', since: now, detail: event.host }
+    case 'falling-back':
+      return { ...progress, ways: [], stage: 'resolving', since: now, detail: event.url }
     case 'route': {
       const { server, family } = event
       const way: Way = { server, family, sent: 0, trouble: undefined, isAnswered: false }

@@ -48,6 +48,7 @@ export const invitationOf = (config: Config, user: User, { label, key }: Device)
     device: label,
     key,
     services: user.services,
+    ...(config.http?.public !== undefined && { http: config.http.public }),
   })
 
 export const otpauthOf = (config: Config, user: string, totp: TotpFactor): string =>

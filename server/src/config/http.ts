@@ -1,3 +1,4 @@
+import { parseDoorUrl } from '@oneknock/shared'
 import * as v from 'valibot'
 import type { HttpSettings } from '../core/http.ts'
 import { list, parsed, table } from './tables.ts'
@@ -5,14 +6,10 @@ import * as value from './values.ts'
 
 /** The `[http]` table: the door for those who cannot send our packet. */
 
-/** Longer than any that a person reads, and short enough for a link in a message. */
-const URL_MAX = 255
-
-/** A path is for a proxy that leads to this door by one. */
-const publicUrl = parsed(text => {
-  if (text.length > URL_MAX || !/^https?:\/\/[^\s"'<>?#@\\]+$/.test(text)) return undefined
-  return URL.canParse(text) ? text.replace(/\/+$/, '') : undefined
-}, 'write how people reach this door, such as "https://gate.example.com:8975"')
+const publicUrl = parsed(
+  parseDoorUrl,
+  'write how people reach this door, such as "https://gate.example.com:8975"',
+)
 
 const tlsSchema = table({ cert: value.path, key: value.path })
 
