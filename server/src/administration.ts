@@ -2,6 +2,8 @@ import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import type { Reloads } from './administration/reloads.ts'
 import { verify } from './administration/verify.ts'
 import {
+  type AnswerView,
+  approvalView,
   type DoorView,
   type GuardView,
   grantView,
@@ -20,6 +22,10 @@ export function administration(reloads: Reloads): (daemon: Daemon) => Handle {
         return statusOf(daemon)
       case 'grants':
         return grantsOf(daemon)
+      case 'approvals':
+        return daemon.state.waiting.list().map(approvalView)
+      case 'answer':
+        return answer(daemon, request)
       case 'close':
         return closeGrant(daemon, request)
       case 'reload':
@@ -56,6 +62,7 @@ function statusOf(daemon: Daemon) {
     users: users.length,
     devices: users.reduce((sum, { devices }) => sum + devices.length, 0),
     grants: state.grants.size,
+    waiting: state.waiting.size,
     closing: state.grants.listEnding().length,
     guard: guardOf(daemon),
     locked: state.lockout.list(Date.now()).map(lockView),
@@ -82,6 +89,15 @@ const grantsOf = ({ state: { grants } }: Daemon) => [
   ...grants.list().map(grant => grantView(grant, 'open')),
   ...grants.listEnding().map(({ grant }) => grantView(grant, 'closing')),
 ]
+
+/** In place of whoever was asked. */
+async function answer({ gatekeeper }: Daemon, { id, yes }: Request): Promise<AnswerView> {
+  const waits = typeof id === 'string' ? id : ''
+  const outcome = await gatekeeper.approvals.answer(waits, yes === true)
+  if (!outcome) throw new Error(`nothing waits as ${waits}; see: oneknockd approvals`)
+  const { status, reason, detail } = outcome
+  return { answered: waits, result: status, ...(reason !== 'none' && { why: reason, detail }) }
+}
 
 async function closeGrant({ state: { grants }, gatekeeper }: Daemon, { grant }: Request) {
   const id = typeof grant === 'string' ? grant : ''

@@ -19,6 +19,7 @@ import { Gatekeeper, type Record } from './gatekeeper.ts'
 import { NftablesHook } from './hooks/nftables.ts'
 import { ownAddresses, systemHost } from './host.ts'
 import type { Head } from './ledger/lines.ts'
+import { approvalRoute } from './listeners/http/approval.ts'
 import { udpListener } from './listeners/udp.ts'
 import type { Log } from './log.ts'
 import { serveMetrics } from './metrics/server.ts'
@@ -195,7 +196,8 @@ async function start(
   )
   await step('listen', radius.start(judge))
   undo.push(() => radius.stop())
-  const http = makeHttp({ settings: () => current, clock, counters, log, routes: [] })
+  const routes = [approvalRoute({ approvals: gatekeeper.approvals, clock })]
+  const http = makeHttp({ settings: () => current, clock, counters, log, routes })
   await step('listen', planOf(config).then(http.configure))
   await step('listen', http.start(judge))
   undo.push(() => http.stop())

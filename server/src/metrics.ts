@@ -73,6 +73,7 @@ export class Metrics {
         [{}, this.#knocks],
       ]),
       gauge('oneknock_grants', 'Grants that live.', state.grants.size),
+      gauge('oneknock_waiting', "Knocks that wait for somebody's yes.", state.waiting.size),
       gauge(
         'oneknock_grants_closing',
         'Ended grants whose doors a hook could not close yet.',

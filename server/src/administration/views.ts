@@ -1,5 +1,7 @@
-import { formatNetwork } from '@oneknock/shared'
+import { formatNetwork, type Reason, type Status } from '@oneknock/shared'
 import type { Grant } from '../core/grants.ts'
+import type { Pending } from '../core/waiting.ts'
+import { answererOf } from '../trail.ts'
 
 /** What an administrator sees, in a table or as JSON. Nothing here is a secret. */
 
@@ -23,6 +25,39 @@ export const grantView = (grant: Grant, state: GrantView['state']): GrantView =>
   until: isoTime(grant.until),
   state,
 })
+
+/** Somebody who waits for a yes. */
+export interface ApprovalView {
+  readonly id: string
+  readonly user: string
+  readonly device: string
+  /** Empty if nothing is to be opened: a login. */
+  readonly services: readonly string[]
+  readonly address: string
+  /** Who is asked, and how. */
+  readonly asked: string
+  readonly since: string
+  readonly until: string
+}
+
+export const approvalView = (pending: Pending): ApprovalView => ({
+  id: pending.id,
+  user: pending.user,
+  device: labelOf(pending.device),
+  services: pending.services,
+  address: formatNetwork(pending.network),
+  asked: answererOf({ user: pending.approver, channel: pending.channel }),
+  since: isoTime(pending.since),
+  until: isoTime(pending.until),
+})
+
+/** What came of an administrator's answer. */
+export interface AnswerView {
+  readonly answered: string
+  readonly result: Status
+  readonly why?: Reason
+  readonly detail?: string
+}
 
 export interface LockView {
   /** `user/device`, or a user who has reached the daily ceiling. */

@@ -30,6 +30,28 @@ export function declareDaemon(program: Command): void {
     .action(act<DaemonOptions>(async o => (await import('../commands/daemon.ts')).grants(o)))
 
   program
+    .command('approvals')
+    .description("say who waits for somebody's yes")
+    .option(...JSON_OPTION)
+    .action(act<DaemonOptions>(async o => (await import('../commands/approvals.ts')).approvals(o)))
+
+  for (const [name, description] of [
+    ['approve', 'say yes in place of whoever was asked'],
+    ['deny', 'say no in place of whoever was asked'],
+  ] as const) {
+    program
+      .command(`${name} <id>`)
+      .description(description)
+      .option(...JSON_OPTION)
+      .addHelpText('after', examples(`oneknockd ${name} 3f1c00a1b2c3d4e5`))
+      .action(
+        act<DaemonOptions>(async (o, id) =>
+          (await import('../commands/approvals.ts')).answer(id, name === 'approve', o),
+        ),
+      )
+  }
+
+  program
     .command('close <grant>')
     .description('end a grant at once, and cut its connections')
     .option(...JSON_OPTION)

@@ -1,4 +1,6 @@
 import {
+  type ApprovalView,
+  approvalView,
   type DoorView,
   type GrantView,
   type GuardView,
@@ -23,6 +25,8 @@ export interface DaemonOptions {
 interface Status {
   readonly running: boolean
   readonly grants: number
+  /** Knocks that wait for somebody's yes. */
+  readonly waiting: number
   readonly locked: readonly LockView[]
   readonly ledger: Head
 }
@@ -95,7 +99,7 @@ export async function headOnRecord(state: string): Promise<Head> {
   return (await recall(state)).head
 }
 
-async function recall(state: string) {
+export async function recall(state: string) {
   const recalled = await recollect(state, ANY_FRESHNESS)
   if (!recalled.ok) throw new Failure(recalled.error.message)
   return recalled.value
@@ -107,19 +111,30 @@ function grantsIn({ grants }: State): GrantView[] {
   return living.map(grant => grantView(grant, 'open'))
 }
 
+/** What a daemon that starts now would have asked, and not given up yet. */
+export function waitingIn({ waiting }: State): ApprovalView[] {
+  const over = new Set(waiting.expired().map(({ id }) => id))
+  return waiting
+    .list()
+    .filter(({ id }) => !over.has(id))
+    .map(approvalView)
+}
+
 async function statusOnRecord(folder: string): Promise<Status> {
   const { state, head } = await recall(folder)
   return {
     running: false,
     grants: grantsIn(state).length,
+    waiting: waitingIn(state).length,
     locked: state.lockout.list(Date.now()).map(lockView),
     ledger: head,
   }
 }
 
-const rows = ({ running, grants, locked, ledger }: Status): string[][] => [
+const rows = ({ running, grants, waiting, locked, ledger }: Status): string[][] => [
   ['running', running ? 'yes' : 'no'],
   ['grants', `${grants}`],
+  ...(waiting > 0 ? [['waiting for a yes', `${waiting}`]] : []),
   ...locked.map(({ who, until }) => ['locked out', `${who} until ${until}`]),
   ['ledger', `line ${ledger.seq} ${ledger.hash}`],
 ]

@@ -87,5 +87,5 @@ export function inOneLine({ title, text, facts }: Told): string {
 }
 
 /** The reader's zone is unknown. */
-const clockTime = (ms: number): string =>
+export const clockTime = (ms: number): string =>
   `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')} UTC`
