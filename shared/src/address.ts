@@ -94,6 +94,10 @@ export const containsNetwork = (outer: Network, inner: Network): boolean =>
 export const sameNetwork = (a: Network, b: Network): boolean =>
   a.prefix === b.prefix && a.address === b.address
 
+/** Characters of a dotted address. */
+const ZERO = 0x30
+const DOT = 0x2e
+
 export type AddressScope =
   | 'unspecified'
   | 'loopback'
@@ -146,18 +150,27 @@ export function isMapped(bytes: Uint8Array, offset: number): boolean {
   return bytes[offset + 10] === 0xff && bytes[offset + 11] === 0xff
 }
 
+/** Character by character: it is asked for several times in every knock. */
 function parseIPv4(text: string): Uint8Array | undefined {
-  const parts = text.split('.')
-  if (parts.length !== 4) return undefined
   const bytes = new Uint8Array(ADDRESS_BYTES)
   bytes[10] = bytes[11] = 0xff
-  for (let i = 0; i < 4; i++) {
-    const part = parts[i]!
+  let at = 12
+  let value = -1
+  for (let i = 0; i <= text.length; i++) {
+    const code = i < text.length ? text.charCodeAt(i) : DOT
+    if (code === DOT) {
+      if (value < 0 || at === ADDRESS_BYTES) return undefined
+      bytes[at++] = value
+      value = -1
+      continue
+    }
+    const digit = code - ZERO
     // A leading zero is octal to some and decimal to others: to us it is a mistake.
-    if (!/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return undefined
-    bytes[12 + i] = Number(part)
+    if (digit < 0 || digit > 9 || value === 0) return undefined
+    value = Math.max(value, 0) * 10 + digit
+    if (value > 255) return undefined
   }
-  return bytes
+  return at === ADDRESS_BYTES ? bytes : undefined
 }
 
 function parseIPv6(text: string): Uint8Array | undefined {
@@ -201,10 +214,8 @@ function formatIPv4(bytes: Uint8Array, at: number): string {
 
 /** RFC 5952 section 4: lower case, no leading zeros, the longest run of two or more zeros as `::`. */
 function formatIPv6(bytes: Uint8Array, offset: number): string {
-  const groups = Array.from(
-    { length: 8 },
-    (_, i) => (bytes[offset + 2 * i]! << 8) | bytes[offset + 2 * i + 1]!,
-  )
+  const groups: number[] = []
+  for (let i = 0; i < 16; i += 2) groups.push((bytes[offset + i]! << 8) | bytes[offset + i + 1]!)
   let best = { start: -1, length: 1 }
   for (let i = 0; i < 8; i++) {
     let end = i

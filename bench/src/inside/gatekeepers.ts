@@ -6,13 +6,14 @@ import { State } from '../../../server/src/core/state.ts'
 import { Counters } from '../../../server/src/counters.ts'
 import { Doors } from '../../../server/src/doors.ts'
 import { Gatekeeper } from '../../../server/src/gatekeeper.ts'
+import { NativeMacs } from '../../../server/src/native-macs.ts'
 import { pooledRandom } from '../../../server/src/random.ts'
 import { SERVICE } from '../harness/world.ts'
 
 export const FRESHNESS_MS = 120_000
 
 export function keyringOf(users: readonly User[]): Keyring {
-  const keyring = new Keyring(FRESHNESS_MS)
+  const keyring = new Keyring(FRESHNESS_MS, new NativeMacs())
   keyring.assign(users.flatMap(({ devices }) => devices))
   while (keyring.hints.prepare(systemClock.now(), users.length));
   return keyring
