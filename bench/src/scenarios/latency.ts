@@ -1,8 +1,10 @@
+import { startChild } from '../harness/children.ts'
 import { atLeast, atMost, type Figure } from '../harness/figures.ts'
 import { lacksFwknop } from '../harness/fwknop.ts'
 import { fwknopSite } from '../harness/fwknop-site.ts'
 import { gateSite, lacksLoopback, lacksNft, nftablesSite } from '../harness/site.ts'
 import { ascending, quantile, ratios, sampleOf } from '../harness/stats.ts'
+import type { Parts } from '../parts.ts'
 import type { Context, Ground, Scenario } from './scenario.ts'
 
 /** Row 6: from the packet's leaving to the service's first answer through the open door. */
@@ -21,7 +23,8 @@ export const latency: Scenario = {
     }
     const nft = await series(context, 'nftables', RUNS * SHOTS, nftablesSite, SHOTS)
     context.plot('latency', { nftables: nft.flat() })
-    figures.push(...quantiles('nftables', 'nftables, sent to open', nft, [1, 5]))
+    const alone = await partsAlone(context)
+    figures.push(...beside(quantiles('nftables', 'nftables, sent to open', nft, [1, 5]), alone))
     const peerLacks = lacksFwknop()
     if (peerLacks) {
       context.skip('packet sent to port open, fwknop', peerLacks)
@@ -65,6 +68,33 @@ async function series(
 
 const WARM_UP = 10
 
+/** In a network namespace of its own, on the daemon's side. */
+async function partsAlone({ folder }: Context): Promise<number[][]> {
+  const child = await startChild<Parts>('parts', {
+    side: 'receiver',
+    through: ['unshare', '--net', '--'],
+  })
+  try {
+    const runs: number[][] = []
+    for (let run = 0; run < RUNS; run++) {
+      runs.push(await child.ask('both', { folder: `${folder}/parts/${run}`, times: SHOTS }))
+    }
+    return runs
+  } finally {
+    await child.stop()
+  }
+}
+
+/** How much of a figure the machine takes, whoever asks it. */
+const beside = (figures: readonly Figure[], alone: readonly number[][]): Figure[] =>
+  figures.map((figure, i) => {
+    const value = sampleOf(part(alone, QUANTILES[i]!))
+    const what = 'a durable line and a transaction of nft, alone'
+    return { ...figure, reference: { what, value } }
+  })
+
+const QUANTILES = [0.5, 0.99] as const
+
 const part = (runs: readonly number[][], at: number): number[] =>
   runs.map(run => quantile(ascending(run), at))
 
@@ -74,7 +104,7 @@ function quantiles(
   runs: readonly number[][],
   most?: readonly [p50: number, p99: number],
 ): Figure[] {
-  return ([0.5, 0.99] as const).map((at, i) => {
+  return QUANTILES.map((at, i) => {
     const value = sampleOf(part(runs, at))
     return {
       row: 6,
