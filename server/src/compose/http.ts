@@ -6,6 +6,7 @@ import { TokenOwners } from '../core/tokens.ts'
 import type { Counters } from '../counters.ts'
 import { type HttpListener, type HttpPlan, httpListener, type Route } from '../listeners/http.ts'
 import type { Log } from '../log.ts'
+import { pooledRandom } from '../random.ts'
 import { logHttp } from './notes.ts'
 import type { Settings } from './settings.ts'
 
@@ -24,6 +25,7 @@ export function makeHttp({ settings, clock, counters, log, routes }: HttpParts):
   return httpListener({
     clock,
     pause,
+    random: pooledRandom(),
     ownerOf: publicId => owners.of(settings().directory, publicId),
     routes,
     report: note => logHttp(log, note),

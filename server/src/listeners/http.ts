@@ -2,6 +2,7 @@ import { createServer as createHttpServer, type Server as HttpServer } from 'nod
 import type { Server, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type SecureContext, TLSSocket } from 'node:tls'
+import type { Address } from '@oneknock/shared'
 import type { Clock } from '../core/clock.ts'
 import type { Endpoint } from '../core/directory.ts'
 import type { HttpSettings } from '../core/http.ts'
@@ -17,7 +18,8 @@ import { bindAll, type PlaceNote } from './http/places.ts'
 import { serve } from './http/requests.ts'
 import type { Route } from './http/route.ts'
 import { isTrusted, originOf, peerAddress } from './http/source.ts'
-import { BUSY, inOneLine, tell, UNSAID } from './http/words.ts'
+import { Waiting } from './http/waiting.ts'
+import { BUSY, inOneLine, type Told, tell, UNSAID } from './http/words.ts'
 import type { Judge, Listener } from './listener.ts'
 
 export type { Route, WebAnswer, WebRequest } from './http/route.ts'
@@ -37,6 +39,7 @@ export interface HttpOptions {
   readonly clock: Clock
   /** Waits that many milliseconds. */
   readonly pause: (ms: number) => Promise<void>
+  readonly random: (bytes: number) => Uint8Array
   /** The user of the token that types this public id. */
   readonly ownerOf: (publicId: string) => string | undefined
   /** What else is answered here, before the door's own pages. */
@@ -57,7 +60,7 @@ export interface HttpListener extends Listener {
 
 /** The door for those who cannot send our packet: HTTP, or a code typed blind, on the same port. */
 export function httpListener(options: HttpOptions): HttpListener {
-  const { clock, pause, ownerOf, report, count } = options
+  const { clock, pause, random, ownerOf, report, count } = options
   const servers = new Map<string, Server>()
   const connections = new Connections(() => count('dropped'))
   const connectionOf = new WeakMap<Duplex, Connection>()
@@ -76,7 +79,11 @@ export function httpListener(options: HttpOptions): HttpListener {
   const routes: readonly Route[] = [
     packetRoute(() => judge),
     ...options.routes,
-    ...doorRoutes({ ...askParts, base: () => basePath(plan?.settings.public) }),
+    ...doorRoutes({
+      ...askParts,
+      waiting: new Waiting(clock, random),
+      base: () => basePath(plan?.settings.public),
+    }),
   ]
   const trusted = () => plan?.settings.trustedProxies ?? []
   const http = httpServer()
@@ -127,17 +134,19 @@ export function httpListener(options: HttpOptions): HttpListener {
 
   async function answerBlind(stream: Duplex, connection: Connection, claim: Claim): Promise<void> {
     connection.enter('answering')
-    const origin = originOf(connection.peer, trusted(), () => '')
-    const answer = origin.kind === 'known' ? await ask(claim, origin.address, askParts) : 'unsaid'
+    const told = await tryBlind(connection.peer, claim)
     if (stream.destroyed || !judge) return
     connection.enter('closing')
-    const told =
-      answer === 'unsaid'
-        ? UNSAID
-        : typeof answer === 'string'
-          ? BUSY
-          : tell(answer.outcome, clock.now())
     stream.end(`${inOneLine(told)}\n`)
+  }
+
+  /** Nothing that a proxy says comes along, and whoever types blind can wait for somebody's yes. */
+  async function tryBlind(peer: Address, claim: Claim): Promise<Told> {
+    const origin = originOf(peer, trusted(), () => '')
+    if (origin.kind !== 'known') return UNSAID
+    const answer = await ask(claim, origin.address, askParts)
+    if (typeof answer === 'string') return BUSY
+    return tell((await answer.settled) ?? answer.outcome, clock.now())
   }
 
   async function listen(endpoints: readonly Endpoint[]): Promise<void> {

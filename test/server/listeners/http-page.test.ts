@@ -9,7 +9,7 @@ import type { Outcome } from '../../../server/src/core/knocks.ts'
 import { findClaim, readNamedCode } from '../../../server/src/listeners/http/code.ts'
 import { html } from '../../../server/src/listeners/http/page.ts'
 import { inOneLine, tell } from '../../../server/src/listeners/http/words.ts'
-import { type Kit, type KitOptions, kit, NOON, network, service, user } from '../kit.ts'
+import { barrier, type Kit, type KitOptions, kit, NOON, network, service, user } from '../kit.ts'
 import { type Door, type DoorOptions, fetchFrom, makeDoor, postForm, typeBlind } from './http.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'oneknock-http-'))
@@ -232,6 +232,57 @@ describe('behind a proxy', () => {
     expect(answer.status).toBe(400)
     expect(answer.body.toString()).toContain('trusted_proxies')
     expect(counters.read()).toMatchObject({ opened: 0, refused: 0 })
+  })
+})
+
+describe('what somebody must say yes to', () => {
+  const outcome = (status: Outcome['status'], reason: Outcome['reason'] = 'none'): Outcome => ({
+    ...{ status, reason, network: network('127.0.0.1'), lifetime: 60 },
+    ...{ grant: '00000000000000aa', detail: 'wiki' },
+  })
+
+  async function pending() {
+    let settle: (outcome: Outcome) => void = () => {}
+    const settled = new Promise<Outcome>(resolve => {
+      settle = resolve
+    })
+    const asked = barrier()
+    const made = await makeDoor()
+    started = made
+    await made.listener.start(() => {
+      asked.open()
+      return Promise.resolve({ kind: 'answer', outcome: outcome('pending'), settled })
+    })
+    return { ...made, settle, asked: asked.wait }
+  }
+
+  it('is a page that looks again by itself, and says what it came to', async () => {
+    const { port, settle } = await pending()
+    const first = await postForm(port, { user: 'alice', code: '123456' }, HTML)
+    expect(first.status).toBe(202)
+    const [, path = ''] =
+      /^3; url=(\/waiting\/[\w-]{22})$/.exec(String(first.headers.refresh)) ?? []
+    expect((await fetchFrom(port, path, HTML)).headers.refresh).toBe(first.headers.refresh)
+    settle(outcome('opened'))
+    const last = await fetchFrom(port, path, HTML)
+    expect(last.status).toBe(200)
+    expect(last.headers.refresh).toBeUndefined()
+    expect(last.body.toString()).toContain('<dd>wiki</dd>')
+    expect((await fetchFrom(port, `${path.slice(0, -1)}~`, HTML)).status).toBe(404)
+  })
+
+  it.each([
+    [
+      'curl',
+      (port: number) => fetchFrom(port, '/alice:123456').then(({ body }) => body.toString()),
+    ],
+    ['nc', (port: number) => typeBlind(port, 'alice:123456\n')],
+  ])('%s waits for it', async (_, tryCode) => {
+    const { port, settle, asked } = await pending()
+    const said = tryCode(port)
+    await asked
+    settle(outcome('refused', 'denied'))
+    expect(await said).toBe('not open: Somebody was asked, and said no.\n')
   })
 })
 

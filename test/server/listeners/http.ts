@@ -52,6 +52,7 @@ export async function makeDoor(options: DoorOptions = {}): Promise<Door> {
   const listener = httpListener({
     clock: systemClock,
     pause: async () => {},
+    random: bytes => crypto.getRandomValues(new Uint8Array(bytes)),
     ownerOf: () => undefined,
     routes: [],
     report: note => notes.push(note),

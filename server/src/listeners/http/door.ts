@@ -1,20 +1,24 @@
 import type { Clock } from '../../core/clock.ts'
 import { type AskParts, ask } from './asking.ts'
 import { type Claim, readClaim, readNamedCode } from './code.ts'
+import { LOOK_AGAIN_S } from './limits.ts'
 import { html, line, page } from './page.ts'
 import { formOf, type Route, type WebAnswer, type WebRequest, wantsPage } from './route.ts'
+import type { Waiting } from './waiting.ts'
 import { BUSY, inOneLine, NO_CODE, type Told, tell, UNNAMED_PROXY, UNSAID } from './words.ts'
 
 export interface DoorParts extends AskParts {
   readonly clock: Clock
   /** The path by which people reach this door: `/`, or that of a proxy in front. */
   readonly base: () => string
+  readonly waiting: Waiting
 }
 
 /** The page to fill in, and a code in the address for those who type one line. */
 export const doorRoutes = (parts: DoorParts): readonly Route[] => [
   request => showForm(request, parts),
   request => takeForm(request, parts),
+  request => lookAgain(request, parts),
   request => takeAddress(request, parts),
 ]
 
@@ -61,16 +65,44 @@ async function take(request: WebRequest, claim: Claim, parts: DoorParts): Promis
   }
   const answer = await ask(claim, request.source, parts)
   if (answer === 'busy' || answer === 'nobody') return show(request, BUSY, claim.user, parts)
-  return show(request, tell(answer.outcome, parts.clock.now()), claim.user, parts)
+  const { outcome, settled } = answer
+  if (!settled) return show(request, tell(outcome, parts.clock.now()), claim.user, parts)
+  if (wantsPage(request)) return wait(parts.waiting.add(outcome, settled), parts)!
+  return show(request, tell(await settled, parts.clock.now()), claim.user, parts)
 }
 
-function show(request: WebRequest, told: Told, user: string, { base }: DoorParts): WebAnswer {
-  const { status, title, text, facts } = told
-  if (!wantsPage(request)) return line(status, inOneLine(told))
+/** What became of a try that waits for somebody's yes. */
+function lookAgain({ method, path }: WebRequest, parts: DoorParts): WebAnswer | undefined {
+  const ticket = method === 'GET' && path.startsWith(WAITING_PATH)
+  return ticket ? wait(path.slice(WAITING_PATH.length), parts) : undefined
+}
+
+/** A page that asks again by itself until there is an answer. */
+function wait(ticket: string, { waiting, base }: DoorParts): WebAnswer | undefined {
+  const told = waiting.look(ticket)
+  if (!told) return undefined
+  if (told.status !== PENDING) return pageOf(told, base(), '')
+  const refresh = `${LOOK_AGAIN_S}; url=${base()}${WAITING_PATH.slice(1)}${ticket}`
+  return pageOf(told, base(), '', { refresh })
+}
+
+const WAITING_PATH = '/waiting/'
+/** What `tell` says of what waits. */
+const PENDING = 202
+
+const show = (request: WebRequest, told: Told, user: string, { base }: DoorParts): WebAnswer =>
+  wantsPage(request) ? pageOf(told, base(), user) : line(told.status, inOneLine(told))
+
+function pageOf(
+  { status, title, text, facts }: Told,
+  base: string,
+  user: string,
+  headers: Readonly<Record<string, string>> = {},
+): WebAnswer {
   const listed = facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)
   const body = html`${text ? html`<p role="status">${text}</p>` : html`<dl>${listed}</dl>`}
-${status === 200 || status === 202 ? html`` : form(base(), user)}`
-  return page({ status, title, body })
+${status === 200 || status === PENDING ? html`` : form(base, user)}`
+  return page({ status, title, body, headers })
 }
 
 const form = (base: string, user: string) => html`<form method="post" action="${base}">

@@ -10,8 +10,8 @@ export const BACKLOG = 4_096
 export const CONNECTION_MS = 30_000
 /** The same, once it is known to be HTTP: programs send their requests at once. */
 export const REQUEST_MS = 10_000
-/** For an answer that waits for somebody's yes; what asks for one gives it two minutes. */
-export const ANSWER_MS = 150_000
+/** For an answer that waits for somebody's yes, which it can do for nine minutes: a right code came first. */
+export const ANSWER_MS = 600_000
 /** For what is left to be sent, when all has been answered: it fits one segment or two. */
 export const CLOSING_MS = 3_000
 /** The request line and all headers. Browsers send less than 2 KiB where there are no cookies. */
@@ -35,3 +35,5 @@ export const SOURCES_MAX = 10_000
 export const REFUSAL_MS = 300
 /** Answers that wait for somebody's yes, or have it; each has cost a right code. */
 export const WAITING_MAX = 1_000
+/** Seconds until a page that waits looks again. */
+export const LOOK_AGAIN_S = 3
