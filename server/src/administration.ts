@@ -77,11 +77,19 @@ function statusOf(daemon: Daemon) {
 /** The ways in for those who have no packet, as they are configured. */
 function doorsOf({ counters, http, settings }: Daemon): DoorView[] {
   const counts = counters.readDoors()
-  const at = settings().config.http
-  if (!at) return []
-  const over = at.tls ? 'TLS' : 'plain'
-  const listen = at.listen.map(formatEndpoint)
-  return [{ door: 'http', listen, over, connections: http.connections, counts: counts.http ?? {} }]
+  const { config } = settings()
+  const doors: DoorView[] = []
+  if (config.http) {
+    const over = config.http.tls ? 'TLS' : 'plain'
+    const listen = config.http.listen.map(formatEndpoint)
+    const { connections } = http
+    doors.push({ door: 'http', listen, over, connections, counts: counts.http ?? {} })
+  }
+  if (config.radius) {
+    const listen = config.radius.listen.map(formatEndpoint)
+    doors.push({ door: 'radius', listen, over: 'UDP', counts: counts.radius ?? {} })
+  }
+  return doors
 }
 
 /** Those that live, and those whose doors are still being closed. */

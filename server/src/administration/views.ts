@@ -82,7 +82,8 @@ export interface DoorView {
   readonly listen: readonly string[]
   /** What is around what it is told, such as `TLS`. */
   readonly over: string
-  readonly connections: number
+  /** Those there are now, where there is such a thing. */
+  readonly connections?: number
   /** Since the start. */
   readonly counts: Readonly<Record<string, number>>
 }

@@ -156,8 +156,9 @@ function running(status: RunningStatus): string[][] {
 
 function doorRow({ door, listen, over, connections, counts }: DoorView): string[] {
   const numbers = Object.entries(counts).map(([what, number]) => `${number} ${what}`)
-  const at = `${listen.join(', ')} (${over}), ${count(connections, 'connection')} now`
-  return [`door ${door}`, [at, ...numbers].join('; ')]
+  const at = `${listen.join(', ')} (${over})`
+  const now = connections === undefined ? at : `${at}, ${count(connections, 'connection')} now`
+  return [`door ${door}`, [now, ...numbers].join('; ')]
 }
 
 const GRANT_HEADINGS = ['GRANT', 'USER', 'DEVICE', 'SERVICES', 'ADDRESSES', 'UNTIL', '']

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
-import type { ApprovalSettings, Service } from '../core/directory.ts'
+import type { ApprovalSettings } from '../core/directory.ts'
 import type { HttpSettings } from '../core/http.ts'
-import { conflict, type Problem } from './error.ts'
+import { conflict, type Path, type Problem } from './error.ts'
 import * as value from './values.ts'
 
 /** A service's keys that have somebody asked before it opens. */
@@ -39,12 +39,12 @@ export const NEEDS_APPROVAL =
 
 /** An approval needs a way to people, and one back from them. */
 export function approvalRules(
-  { name, approval }: Service,
+  approval: ApprovalSettings | undefined,
+  path: Path,
   channels: readonly string[],
   http: HttpSettings | undefined,
 ): Problem[] {
   if (!approval) return []
-  const path = ['services', name, 'approval']
   if (!channels.includes(approval.channel)) {
     const message = `there is no such way: write [delivery.${approval.channel}] with mail, ntfy or webhook`
     return [conflict(path, message)]

@@ -1,14 +1,22 @@
 import { formatNetwork, sameNetwork } from '@oneknock/shared'
 import type { Endpoint, Service } from '../core/directory.ts'
+import type { HttpSettings } from '../core/http.ts'
 import type { RadiusClient, RadiusSettings } from '../core/radius.ts'
+import { approvalRules } from './approval.ts'
 import { conflict, type Problem } from './error.ts'
 import { endpointsClash, formatEndpoint } from './places.ts'
+
+interface Beside {
+  readonly knocks: readonly Endpoint[]
+  readonly services: readonly Service[]
+  readonly channels: readonly string[]
+  readonly http: HttpSettings | undefined
+}
 
 /** What is wrong with the RADIUS door beside the rest of a configuration. */
 export function radiusRules(
   { listen, clients }: RadiusSettings,
-  services: readonly Service[],
-  knocks: readonly Endpoint[],
+  { knocks, services, channels, http }: Beside,
 ): Problem[] {
   return [
     ...listen.flatMap((endpoint, index) => {
@@ -26,6 +34,12 @@ export function radiusRules(
     ...clients.flatMap((client, index) => [
       ...sharedNetworks(client, clients.slice(0, index)),
       ...unknownServices(client, services),
+      ...approvalRules(
+        client.approval,
+        ['radius', 'clients', client.name, 'approval'],
+        channels,
+        http,
+      ),
     ]),
   ]
 }

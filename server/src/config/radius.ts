@@ -6,6 +6,7 @@ import {
   type RadiusClient,
   type RadiusSettings,
 } from '../core/radius.ts'
+import { approvalKeys, NEEDS_APPROVAL, toApproval } from './approval.ts'
 import { isToldOnce, secretKeys, toldTwice, toSecret, untold } from './openers.ts'
 import { parseEndpoint } from './places.ts'
 import { list, parsed, table, tableOf } from './tables.ts'
@@ -52,6 +53,7 @@ const clientSchema = v.pipe(
     upstream: v.optional(servers),
     ...secretKeys('upstream_secret'),
     services: v.optional(v.pipe(list(value.name, SERVICES), v.minLength(1, SERVICES))),
+    ...approvalKeys,
     address_from: v.optional(oneOf(ADDRESSES_FROM), 'calling-station-id'),
     message_authenticator: v.optional(oneOf(['required', 'optional']), 'required'),
   }),
@@ -71,6 +73,25 @@ const clientSchema = v.pipe(
     'mode "password+code" needs servers that know the passwords: write upstream = ["192.0.2.9:1812"]',
   ),
   v.check(
+    raw => raw.mode !== 'password' || (raw.upstream !== undefined && raw.approval !== undefined),
+    'mode "password" needs servers that know the passwords, and somebody who says yes: write upstream = ["192.0.2.9:1812"] and approval = "…", the way in [delivery] to ask',
+  ),
+  v.check(
+    raw => raw.mode !== 'grant' || raw.approval === undefined,
+    'in mode "grant" nobody is asked: leave approval out',
+  ),
+  v.forward(
+    v.check(
+      raw => raw.approval !== undefined || raw.approval_timeout === undefined,
+      NEEDS_APPROVAL,
+    ),
+    ['approval_timeout'],
+  ),
+  v.forward(
+    v.check(raw => raw.approval !== undefined || raw.approver === undefined, NEEDS_APPROVAL),
+    ['approver'],
+  ),
+  v.check(
     raw => raw.mode !== 'code' || raw.upstream === undefined,
     'in mode "code" no server is asked for a password: leave upstream out, or write mode = "password+code"',
   ),
@@ -84,6 +105,7 @@ const clientSchema = v.pipe(
         secret: toSecret(raw, 'upstream_secret')!,
       },
       services: raw.services,
+      approval: toApproval(raw),
       addressFrom: raw.address_from,
       messageAuthenticator: raw.message_authenticator,
     }),

@@ -35,12 +35,12 @@ export function checkRules(parts: Parts): Problem[] {
       ...loopRules(service),
       ...personalRules(service),
       ...routerRules(service, channels),
-      ...approvalRules(service, channels, http),
+      ...approvalRules(service.approval, ['services', service.name, 'approval'], channels, http),
     ]),
     ...guardedTwice(services, listen),
     ...gatesClash(services),
     ...(http ? httpRules(http, services, metricsAt) : []),
-    ...(radius ? radiusRules(radius, services, listen) : []),
+    ...(radius ? radiusRules(radius, { knocks: listen, services, channels, http }) : []),
     ...listsClash(services),
   ]
 }

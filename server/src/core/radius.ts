@@ -1,5 +1,5 @@
 import type { Network } from '@oneknock/shared'
-import type { Endpoint, SecretSource } from './directory.ts'
+import type { ApprovalSettings, Endpoint, SecretSource } from './directory.ts'
 
 /** The RADIUS door as the configuration has it. */
 export interface RadiusSettings {
@@ -9,10 +9,10 @@ export interface RadiusSettings {
 
 /**
  * What a password is. `code`: the code alone. `password+code`: one that the upstream servers know,
- * with the code behind it. `grant`: one that they know, or anything if there are none, from an address
- * for which the user has a live grant.
+ * with the code behind it. `password`: one that they know, and somebody says yes. `grant`: one that
+ * they know, or anything if there are none, from an address for which the user has a live grant.
  */
-export const RADIUS_MODES = ['code', 'password+code', 'grant'] as const
+export const RADIUS_MODES = ['code', 'password+code', 'password', 'grant'] as const
 export type RadiusMode = (typeof RADIUS_MODES)[number]
 
 export const ADDRESSES_FROM = ['calling-station-id', 'framed-ip-address'] as const
@@ -28,6 +28,8 @@ export interface RadiusClient {
   /** What an Accept opens, or which grants count; absent: nothing, and any. */
   readonly services: readonly string[] | undefined
   /** The attribute with the address that is meant. */
+  /** Whose yes is waited for, whatever the services demand. */
+  readonly approval?: ApprovalSettings | undefined
   readonly addressFrom: AddressFrom
   /** Whether an Access-Request without one is dropped (RFC 3579 section 3.2). */
   readonly messageAuthenticator: 'required' | 'optional'

@@ -98,6 +98,11 @@ export class Nas {
     )
   }
 
+  /** The same with more attributes. */
+  resigned({ packet }: Asking, more: readonly Attribute[]): Asking {
+    return this.#again(packet, [...packet.attributes, ...more], {})
+  }
+
   send({ bytes }: Pick<Asking, 'bytes'>): void {
     this.#socket.send(bytes, this.#port, '127.0.0.1')
   }

@@ -1,4 +1,4 @@
-import type { Address, Factor } from '@oneknock/shared'
+import { type Address, type Factor, NO_FACTOR } from '@oneknock/shared'
 import type { RadiusClient } from '../../core/radius.ts'
 import type { Judge } from '../listener.ts'
 import { addressIn } from './address.ts'
@@ -56,6 +56,8 @@ export async function decide(
       return byCode(asked)
     case 'password+code':
       return byPasswordAndCode(asked)
+    case 'password':
+      return byPassword(asked)
     case 'grant':
       return byGrant(asked)
   }
@@ -88,6 +90,12 @@ async function byPasswordAndCode(asked: Asked): Promise<Decision | undefined> {
   if (!split) return reject(words.NO_CODE)
   const known = await checkUpstream(asked, split.password)
   return known?.accept ? judged(asked, split.factor, known.attributes) : known
+}
+
+/** Somebody's yes is the second factor; they are asked only once the password is known to be right. */
+async function byPassword(asked: Asked): Promise<Decision | undefined> {
+  const known = await checkUpstream(asked, asked.request.password)
+  return known?.accept ? judged(asked, NO_FACTOR, known.attributes) : known
 }
 
 async function byGrant(asked: Asked): Promise<Decision | undefined> {
@@ -126,9 +134,13 @@ async function judged(
     services: client.services,
     lifetime: 0,
     source: address,
+    approval: client.approval && {
+      ...client.approval,
+      insteadOfCode: client.mode === 'password',
+    },
   })
   if (verdict.kind === 'silence') return undefined
-  const { outcome } = verdict
+  const outcome = (await verdict.settled) ?? verdict.outcome
   const accept = outcome.status === 'opened'
   return { accept, words: words.wordsFor(outcome), attributes: accept ? attributes : [] }
 }
