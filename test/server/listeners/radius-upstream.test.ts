@@ -222,6 +222,28 @@ describe('the RADIUS listener as a proxy', () => {
     expect(await nas.ask(nas.pap('alice', `right${code}`))).toMatchObject({ says: 'reject' })
   })
 
+  it('has somebody asked for a yes once a password is right, and looks at no code', async () => {
+    const approval = { channel: 'phone', timeoutMs: 60_000 }
+    const { nas, first, k } = await started(1, { mode: 'password', approval })
+    first.knows('right', [attribute(81, '42')])
+    expect(await nas.ask(nas.pap('alice', 'wrong'))).toMatchObject({ says: 'reject', words: WRONG })
+    expect(await nas.ask(nas.pap('nobody', 'right'))).toMatchObject({
+      ...{ says: 'reject', words: WRONG },
+    })
+    expect(k.questions).toEqual([])
+    const asking = nas.pap('alice', 'right')
+    nas.send(asking)
+    const [{ token } = expect.fail()] = await until(
+      () => k.questions,
+      questions => questions.length === 1,
+    )
+    await k.gatekeeper.approvals.decide(token, true)
+    const answer = await nas.answer(asking)
+    expect(answer.says).toBe('accept')
+    expect(answer.attributes).toContainEqual(attribute(81, '42'))
+    expect(k.lines).toHaveLength(2)
+  })
+
   it('asks for the password before it looks for a grant, by CHAP too', async () => {
     const { nas, first, grants } = await started(1, { mode: 'grant' })
     grants.there = true

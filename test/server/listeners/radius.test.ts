@@ -304,6 +304,68 @@ describe('the RADIUS listener', () => {
     expect(k.lines).toEqual([])
   })
 
+  const APPROVAL = { channel: 'phone', timeoutMs: 60_000 }
+
+  it('waits for a yes, answers once, and opens then', async () => {
+    const client = { services: ['ssh'], approval: APPROVAL }
+    const { nas, k, code, counts } = await started({ client })
+    const asking = nas.pap('alice', code, [from('203.0.113.7')])
+    nas.send(asking)
+    const [{ token, pending } = expect.fail()] = await until(
+      () => k.questions,
+      questions => questions.length === 1,
+    )
+    expect(pending).toMatchObject({ user: 'alice', channel: 'phone', source: '203.0.113.7' })
+    nas.send(asking)
+    await until(
+      () => counts.get('again'),
+      again => again === 1,
+    )
+    expect(nas.rest()).toEqual([])
+    expect(await k.open()).toEqual([])
+    await k.gatekeeper.approvals.decide(token, true)
+    expect(await nas.answer(asking)).toMatchObject({
+      says: 'accept',
+      words: 'Open for 203.0.113.7, for 30 seconds: ssh.',
+    })
+    expect(await k.open()).toEqual(['ssh 203.0.113.7'])
+    expect(k.questions).toHaveLength(1)
+    await expectSilence(nas)
+  })
+
+  it('rejects after a no, and after nobody said anything', async () => {
+    const { nas, k } = await started({ client: { approval: APPROVAL } })
+    const asking = nas.pap('alice', k.code().code)
+    nas.send(asking)
+    const [{ token } = expect.fail()] = await until(
+      () => k.questions,
+      questions => questions.length === 1,
+    )
+    await k.gatekeeper.approvals.decide(token, false)
+    expect(await nas.answer(asking)).toMatchObject({ says: 'reject', words: 'Somebody said no.' })
+
+    k.clock.pass(30_000)
+    const late = nas.pap('alice', k.code().code)
+    nas.send(late)
+    await until(
+      () => k.questions,
+      questions => questions.length === 2,
+    )
+    k.clock.pass(APPROVAL.timeoutMs)
+    k.gatekeeper.endExpired()
+    expect(await nas.answer(late)).toMatchObject({
+      says: 'reject',
+      words: 'Nobody said yes in time.',
+    })
+  })
+
+  it('has nobody asked by a wrong code', async () => {
+    const { nas, k } = await started({ client: { approval: APPROVAL } })
+    expect(await nas.ask(nas.pap('alice', '000000'))).toMatchObject({ says: 'reject' })
+    expect(await nas.ask(nas.pap('nobody', '000000'))).toMatchObject({ says: 'reject' })
+    expect(k.questions).toEqual([])
+  })
+
   it('sends all Rejects off at the same time after their requests', async () => {
     const clock = new HandClock()
     const pauses: number[] = []
