@@ -26,8 +26,10 @@ import { serveMetrics } from './metrics/server.ts'
 import { Metrics } from './metrics.ts'
 import { NativeMacs } from './native-macs.ts'
 import { pooledRandom } from './random.ts'
+import { readSecret } from './secrets.ts'
 import { logEvent, Trail } from './trail.ts'
 import { Upkeep } from './upkeep.ts'
+import { validator } from './validation/client.ts'
 
 export interface Daemon {
   readonly state: State
@@ -168,6 +170,12 @@ async function start(
     counters,
     ask: question => ask(current, question),
     freshnessMs: config.freshness,
+    validate: validator({
+      settings: () => current.config.yubikey,
+      readSecret,
+      random: pooledRandom(),
+      report: fault => log.warn(fault, 'no valid answer from a validation server'),
+    }),
   })
   await step('hook', gatekeeper.resume(hooks))
 

@@ -20,7 +20,8 @@ import { checkRules } from './config/rules.ts'
 import * as schema from './config/schema.ts'
 import { problemsOf } from './config/tables.ts'
 import { isTable, locate, parseToml, type Table } from './config/toml.ts'
-import type { ChannelSettings, Endpoint, Service } from './core/directory.ts'
+import { validationSchema } from './config/validation.ts'
+import type { ChannelSettings, Endpoint, Service, ValidationSettings } from './core/directory.ts'
 import type { HttpSettings } from './core/http.ts'
 import type { RadiusSettings } from './core/radius.ts'
 
@@ -55,6 +56,8 @@ export interface Config {
   /** Second ways to people, by the names that services call them. */
   readonly delivery: ReadonlyMap<string, ChannelSettings>
   readonly services: ReadonlyMap<string, Service>
+  /** Who is asked about the OTPs of online tokens; absent: nobody has such a token. */
+  readonly yubikey: ValidationSettings | undefined
 }
 
 export interface Firewall {
@@ -126,6 +129,8 @@ function read(file: string, table: Table, problems: Problem[]): Config | undefin
   const admin = part(schema.adminSchema, table.admin ?? {}, ['admin'])
   const metrics = part(schema.metricsSchema, table.metrics ?? {}, ['metrics'])
   const helper = part(schema.helperSchema, table.helper ?? {}, ['helper'])
+  const yubikey =
+    table.yubikey === undefined ? undefined : part(validationSchema, table.yubikey, ['yubikey'])
   const http = table.http === undefined ? undefined : part(httpSchema, table.http, ['http'])
   const radius =
     table.radius === undefined ? undefined : part(radiusSchema, table.radius, ['radius'])
@@ -167,6 +172,7 @@ function read(file: string, table: Table, problems: Problem[]): Config | undefin
     radius,
     delivery,
     services,
+    yubikey,
   }
 }
 

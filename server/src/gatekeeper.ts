@@ -15,11 +15,14 @@ import { Buckets } from './core/buckets.ts'
 import { judgeClaim } from './core/claims.ts'
 import type { Clock } from './core/clock.ts'
 import type { Directory } from './core/directory.ts'
+import { doorDevice } from './core/doors.ts'
 import type { Event, KnockEvent } from './core/events.ts'
+import type { Validation } from './core/factors.ts'
 import type { EndedWhy, Grant } from './core/grants.ts'
-import { type Circumstances, type Heard, join, judge } from './core/judge.ts'
+import { type Circumstances, type Heard, join, judge, refused } from './core/judge.ts'
 import type { Keyring } from './core/keyring.ts'
 import { askOf, JOIN_MS, type KnownKnock, type Outcome } from './core/knocks.ts'
+import { claimOtp, isStill, packetOtp } from './core/online.ts'
 import { failedOutcome, familyAsked, mayJoin, present } from './core/outcomes.ts'
 import type { Host } from './core/policy.ts'
 import type { State } from './core/state.ts'
@@ -37,6 +40,7 @@ import {
   type Silence,
   type Verdict,
 } from './listeners/listener.ts'
+import { type Validate, Validating } from './validating.ts'
 
 /** Makes an event durable. False: it is not, and nothing may be opened or answered on its strength. */
 export type Record = (event: Event, options?: { readonly refusal?: boolean }) => Promise<boolean>
@@ -55,6 +59,8 @@ export interface GatekeeperParts {
   /** Sends somebody a question and the link to answer it; rejects with an error that tells no secret. */
   readonly ask: (question: Question) => Promise<void>
   readonly freshnessMs: number
+  /** Absent: nobody has a token that a validation server must be asked about. */
+  readonly validate?: Validate
 }
 
 /** The whole way of a knock (DESIGN 4). What comes before the first `await` is one synchronous run. */
@@ -63,6 +69,7 @@ export class Gatekeeper {
   readonly #buckets = new Buckets()
   readonly #freshness: Freshness
   readonly #granting: Granting
+  readonly #validating: Validating<KnownKnock>
   readonly approvals: Approving
   readonly #underWay = new Set<Promise<unknown>>()
 
@@ -73,6 +80,7 @@ export class Gatekeeper {
       circumstances: now => this.#circumstances(now),
       follow: work => this.#follow(work),
     })
+    this.#validating = new Validating(parts.validate)
     this.#freshness = {
       windowMs: parts.freshnessMs,
       floor: device => parts.state.replay.floor(device),
@@ -98,17 +106,42 @@ export class Gatekeeper {
 
     const heard: Heard = { device, knock, tag, source }
     const known = state.knocks.find(device.id, knock.knockId, now) // step 7
-    if (known) {
+    const waiting = known ?? this.#validating.find(device.id, knock.knockId)
+    if (waiting) {
       counters.count('again')
-      return this.#again(heard, keys, known)
+      return Promise.resolve(waiting).then(first => this.#again(heard, keys, first))
     }
-    const event = judge(heard, this.#circumstances(now)) // steps 8–9
+    const otp = packetOtp(heard, this.#circumstances(now))
+    if (otp !== undefined) return this.#packetOnline(heard, keys, otp)
+    return this.#told(heard, keys, this.#judge(heard, now)) // steps 8–12
+  }
+
+  /** The same for an OTP that others must look at first: then comes one synchronous run all the same. */
+  #packetOnline(heard: Heard, keys: DerivedKeys, otp: string): Promise<Verdict> {
+    const { device, knock } = heard
+    const judged = this.#validating.begin(device.id, knock.knockId, otp, validation =>
+      this.#judge(heard, this.#parts.clock.now(), validation),
+    )
+    this.#follow(judged)
+    return judged.then(entry => this.#told(heard, keys, entry))
+  }
+
+  /** Steps 8 and 9, and what is begun on their strength. */
+  #judge(heard: Heard, now: number, validation?: Validation): KnownKnock {
+    const circumstances = { ...this.#circumstances(now), validation }
+    const isGone = validation !== undefined && !isStill(heard.device, circumstances)
+    const event = isGone ? refused(heard, 'locked', '') : judge(heard, circumstances)
     const entry = this.#begin(event, now)
     // Of what waits for a yes, addresses join once it is there.
-    const until = event.pending ? Number.NEGATIVE_INFINITY : clock.monotonic() + JOIN_MS
+    const until = event.pending ? Number.NEGATIVE_INFINITY : this.#parts.clock.monotonic() + JOIN_MS
     const grant = event.grant?.id ?? event.pending?.id
-    if (grant) entry.joinable = { ask: askOf(knock), grant, until }
-    return entry.done.then(() => this.#answer(heard, keys, this.#presentTo(heard, entry))) // step 12
+    if (grant) entry.joinable = { ask: askOf(heard.knock), grant, until }
+    return entry
+  }
+
+  async #told(heard: Heard, keys: DerivedKeys, entry: KnownKnock): Promise<Verdict> {
+    await entry.done
+    return this.#answer(heard, keys, this.#presentTo(heard, entry))
   }
 
   /** Steps 8 to 12 for someone without a key, whose door vouches for the address. */
@@ -116,9 +149,14 @@ export class Gatekeeper {
     const { clock, random, counters } = this.#parts
     const source = addressOf(claim)
     if (!source) return SILENCE
+    const asked = this.#circumstances(clock.now())
+    const otp = claimOtp(claim, asked)
+    const by = doorDevice(claim.user, claim.door)
+    const validation = otp === undefined ? undefined : await this.#validating.ask(by, otp)
     const now = clock.now()
     const knockId = toHex(random(KNOCK_ID_BYTES))
-    const event = judgeClaim({ ...claim, source, knockId }, this.#circumstances(now))
+    const circumstances = { ...this.#circumstances(now), validation }
+    const event = judgeClaim({ ...claim, source, knockId }, circumstances)
     counters.countDoor(claim.door, ('event' in event ? event.outcome : event).status)
     if (!('event' in event)) {
       counters.count(event.status)

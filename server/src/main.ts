@@ -8,6 +8,7 @@ import { act, examples } from './cli/declare.ts'
 import { declareFirewall } from './cli/firewall.ts'
 import { declareOtp } from './cli/otp.ts'
 import { declareDevices, declareUsers } from './cli/users.ts'
+import { declareYubiKeys } from './cli/yubikeys.ts'
 import type { CheckOptions } from './commands/check.ts'
 import { Failure } from './commands/failure.ts'
 import type { InitOptions } from './commands/init.ts'
@@ -78,6 +79,7 @@ program
 declareDaemon(program)
 declareUsers(program)
 declareDevices(program)
+declareYubiKeys(program)
 declareOtp(program)
 declareAudit(program)
 declareFirewall(program)

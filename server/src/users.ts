@@ -6,7 +6,7 @@ import type { ConfigError, Problem } from './config/error.ts'
 import { checkPrivateFolder, readTrusted, type TrustedFile } from './config/files.ts'
 import { locate, parseToml } from './config/toml.ts'
 import type { Config } from './config.ts'
-import type { Directory, Service, User } from './core/directory.ts'
+import { type Directory, isOnline, type User } from './core/directory.ts'
 import { readUser } from './users/user.ts'
 
 /** Some three hundred devices: no person has as many. */
@@ -21,7 +21,9 @@ export const userFile = (usersFolder: string, name: string): string =>
   join(usersFolder, `${name}${SUFFIX}`)
 
 /** What of the configuration users depend on. */
-export type UsersConfig = Pick<Config, 'services' | 'usersFolder'>
+export type UsersConfig = Pick<Config, 'services' | 'usersFolder'> & {
+  readonly yubikey?: Config['yubikey']
+}
 
 /** Reads `users/`, all of it or none: every error of every file at once. */
 export async function loadDirectory(
@@ -34,7 +36,7 @@ export async function loadDirectory(
   const failures: Failure[] = []
   for (const [index, name] of listed.value.entries()) {
     if (index % FILES_AT_ONCE === 0) await setImmediate()
-    const read = readFile(userFile(config.usersFolder, name), name, config.services)
+    const read = readFile(userFile(config.usersFolder, name), name, config)
     if (!read.ok) failures.push(read.error)
     else {
       const shared = sharedKeys(read.value.user, deviceOfKey)
@@ -53,7 +55,7 @@ export async function loadUser(
   config: UsersConfig,
   name: string,
 ): Promise<Result<User, ConfigError[]>> {
-  const read = readFile(userFile(config.usersFolder, name), name, config.services)
+  const read = readFile(userFile(config.usersFolder, name), name, config)
   return read.ok ? ok(read.value.user) : fail(await explain(read.error))
 }
 
@@ -63,7 +65,7 @@ export async function parseUser(
   name: string,
   text: string,
 ): Promise<Result<User, ConfigError[]>> {
-  const read = understand(userFile(config.usersFolder, name), name, text, config.services)
+  const read = understand(userFile(config.usersFolder, name), name, text, config)
   return read.ok ? ok(read.value.user) : fail(await explain(read.error))
 }
 
@@ -84,26 +86,29 @@ type Failure =
 
 type Understood = Result<{ file: string; text: string; user: User }, Failure>
 
-function readFile(file: string, name: string, services: ReadonlyMap<string, Service>): Understood {
+function readFile(file: string, name: string, config: UsersConfig): Understood {
   if (!isName(name)) {
     return fail({ code: 'value', file, message: `the file names the user, and ${NAME_RULE}` })
   }
   const text = readTrusted(file, USER_FILE)
-  return text.ok ? understand(file, name, text.value, services) : text
+  return text.ok ? understand(file, name, text.value, config) : text
 }
 
-function understand(
-  file: string,
-  name: string,
-  text: string,
-  services: ReadonlyMap<string, Service>,
-): Understood {
+function understand(file: string, name: string, text: string, config: UsersConfig): Understood {
   const toml = parseToml(file, text)
   if (!toml.ok) return toml
   const problems: Problem[] = []
-  const user = readUser(name, toml.value, services, problems)
+  const user = readUser(name, toml.value, config.services, problems)
+  if (user && !config.yubikey) problems.push(...askingNobody(user))
   return user && problems.length === 0 ? ok({ file, text, user }) : fail({ file, text, problems })
 }
+
+const askingNobody = ({ yubikeys = [] }: User): Problem[] =>
+  yubikeys.filter(isOnline).map(({ label }) => ({
+    code: 'conflict',
+    path: ['yubikeys', label, 'online'],
+    message: 'the configuration names no validation server; write [yubikey] there',
+  }))
 
 /** Two devices with one key could not be told apart, so neither could be taken away. */
 function sharedKeys(user: User, deviceOfKey: Map<string, string>): Problem[] {

@@ -24,6 +24,7 @@ import { Counters } from '../../server/src/counters.ts'
 import { Doors, type Fault } from '../../server/src/doors.ts'
 import { Gatekeeper, type Record } from '../../server/src/gatekeeper.ts'
 import { MemoryHook } from '../../server/src/hooks/memory.ts'
+import type { Validate } from '../../server/src/validating.ts'
 
 export const NOON = Date.UTC(2026, 10, 21, 12)
 export const FRESHNESS_MS = 120_000
@@ -103,6 +104,7 @@ export interface KitOptions {
   readonly hookLimitMs?: number
   readonly clock?: HandClock
   readonly hook?: MemoryHook
+  readonly validate?: Validate
   /** Lines of an earlier life: what is read back at a start. */
   readonly ledger?: readonly { readonly event: Event; readonly at: number }[]
 }
@@ -157,6 +159,7 @@ export function kit(options: KitOptions = {}) {
       questions.push(question)
     },
     freshnessMs: FRESHNESS_MS,
+    ...(options.validate && { validate: options.validate }),
   })
   return {
     clock,

@@ -54,7 +54,7 @@ export const invitationOf = (config: Config, user: User, { label, key }: Device)
 export const otpauthOf = (config: Config, user: string, totp: TotpFactor): string =>
   otpauthUri(config.name, user, totp.secret)
 
-export function checkName(what: 'user' | 'device', text: string): void {
+export function checkName(what: 'user' | 'device' | 'YubiKey', text: string): void {
   if (!isName(text))
     throw new Failure(`${JSON.stringify(text)} cannot name a ${what}: ${NAME_RULE}`)
 }

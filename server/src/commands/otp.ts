@@ -4,15 +4,18 @@ import { setTimeout } from 'node:timers/promises'
 import { isName, KNOCK_ID_BYTES, parseAddress, toHex } from '@oneknock/shared'
 import { judgeClaim } from '../core/claims.ts'
 import { systemClock } from '../core/clock.ts'
-import type { Directory } from '../core/directory.ts'
+import type { Directory, ValidationSettings } from '../core/directory.ts'
 import type { KnockEvent } from '../core/events.ts'
 import type { Circumstances } from '../core/judge.ts'
 import type { Outcome } from '../core/knocks.ts'
+import { claimOtp } from '../core/online.ts'
 import type { State } from '../core/state.ts'
 import { GRANT_ID_BYTES } from '../granting.ts'
 import type { CredentialAttempt } from '../listeners/listener.ts'
 import { AT_WORK, decideAlone } from '../recollect.ts'
+import { readSecret } from '../secrets.ts'
 import { loadUser } from '../users.ts'
+import { validator } from '../validation/client.ts'
 import { HERE, type Told, type Verification, verification, verified } from '../verifying.ts'
 import { askPatiently } from './ask.ts'
 import { askUnechoed, readInput } from './ask-secret.ts'
@@ -98,9 +101,12 @@ async function verify(told: Told, claim: CredentialAttempt, file: string): Promi
   }
 }
 
+/** Another command at work, or whoever listened there ends just now: a moment later it is known who is next. */
+const COMING_AND_GOING = new RegExp(`^${AT_WORK}$|ECONNRESET|EPIPE|hung up`)
+
 const busyOr = (asking: Promise<unknown>): Promise<unknown> =>
   asking.catch(error => {
-    if (error instanceof Failure && error.message === AT_WORK) return 'busy'
+    if (error instanceof Failure && COMING_AND_GOING.test(error.message)) return 'busy'
     throw error
   })
 
@@ -117,29 +123,39 @@ async function verifyAlone(claim: CredentialAttempt, file: string): Promise<Veri
     config.state,
     config.freshness,
     async state => {
-      const judged = judgeAlone(claim, { services: config.services, users }, state)
+      const directory = { services: config.services, users }
+      const judged = await judgeAlone(claim, directory, state, config.yubikey)
       outcome = 'event' in judged ? judged.outcome : judged
       return 'event' in judged ? judged : undefined
     },
   )
   if (recorded.ok) return verified(outcome!)
   const { error } = recorded
-  if ('code' in error && error.code === 'held') return 'busy'
+  const isOther = 'code' in error && (error.code === 'held' || error.code === 'another-daemon')
+  if (isOther) return 'busy'
   throw new Failure(error.message)
 }
 
-function judgeAlone(
+const random = (bytes: number) => new Uint8Array(randomBytes(bytes))
+
+async function judgeAlone(
   claim: CredentialAttempt,
   directory: Directory,
   state: State,
-): KnockEvent | Outcome {
-  const random = (bytes: number) => toHex(new Uint8Array(randomBytes(bytes)))
+  yubikey: ValidationSettings | undefined,
+): Promise<KnockEvent | Outcome> {
+  const randomHex = (bytes: number) => toHex(random(bytes))
   const circumstances: Circumstances = {
-    ...{ directory, state, now: systemClock.now(), newGrantId: () => random(GRANT_ID_BYTES) },
+    ...{ directory, state, now: systemClock.now(), newGrantId: () => randomHex(GRANT_ID_BYTES) },
     // Nothing is opened, so nobody's address is looked at, and nobody is asked.
     host: { isOwn: () => false, listensOnLoopback: false },
     newTokenHash: () => undefined,
   }
+  const otp = claimOtp(claim, circumstances)
+  const report = ({ server, why }: { server: string; why: string }) => remark(`${server} ${why}`)
+  const validate = validator({ settings: () => yubikey, readSecret, random, report })
+  const validation = otp === undefined ? undefined : await validate(otp)
   const source = parseAddress(claim.source)!
-  return judgeClaim({ ...claim, source, knockId: random(KNOCK_ID_BYTES) }, circumstances)
+  const told = { ...claim, source, knockId: randomHex(KNOCK_ID_BYTES) }
+  return judgeClaim(told, { ...circumstances, now: systemClock.now(), validation })
 }

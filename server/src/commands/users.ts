@@ -1,6 +1,6 @@
 import type { Config } from '../config.ts'
 import { loadStateFolder, usersFolderOf } from '../config.ts'
-import type { User } from '../core/directory.ts'
+import { isOnline, type User } from '../core/directory.ts'
 import { removeFile, StoreError } from '../users/store.ts'
 import { loadDirectory, loadUser, userFile } from '../users.ts'
 import { checkName } from './enrol.ts'
@@ -64,14 +64,23 @@ const noUser = (name: string): Failure =>
   new Failure(`there is no user ${name}; see: oneknockd user list`)
 
 /** What a program may know of a user: nothing here is a secret. */
-const describe = ({ name, services, locked, otherAddress, totp, recovery, devices }: User) => ({
+const describe = ({ name, services, locked, otherAddress, totp, recovery, ...user }: User) => ({
   user: name,
   services,
   locked,
   other_address: otherAddress,
   totp: totp !== undefined,
   recovery_codes: recovery.length,
-  devices: devices.map(({ label, enrolledAt }) => ({ device: label, enrolled: iso(enrolledAt) })),
+  devices: user.devices.map(({ label, enrolledAt }) => ({
+    device: label,
+    enrolled: iso(enrolledAt),
+  })),
+  yubikeys: (user.yubikeys ?? []).map(token => ({
+    yubikey: token.label,
+    public_id: token.publicId,
+    online: isOnline(token),
+    services: token.services ?? services,
+  })),
 })
 
 const listed = ({ name, services, devices, locked }: User): string[] => [
@@ -91,6 +100,14 @@ const shown = (user: User): string[][] => [
   ...user.devices.map(({ label, enrolledAt }) => [
     `device ${label}`,
     `enrolled ${iso(enrolledAt)}`,
+  ]),
+  ...(user.yubikeys ?? []).map(token => [
+    `yubikey ${token.label}`,
+    [
+      token.publicId,
+      ...(isOnline(token) ? ['checked online'] : []),
+      ...(token.services ? [`only ${token.services.join(', ')}`] : []),
+    ].join(', '),
   ]),
 ]
 

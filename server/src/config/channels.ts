@@ -1,4 +1,3 @@
-import { parseAddress, scopeOf } from '@oneknock/shared'
 import * as v from 'valibot'
 import type { ChannelSettings } from '../core/directory.ts'
 import { isToldOnce, secretKeys, toldTwice, toSecret, untold } from './openers.ts'
@@ -38,15 +37,6 @@ export const ntfyTopic = parsed(
   'write an ntfy topic of letters, digits, "_" and "-"; whoever knows it reads it, so make it long',
 )
 
-const web = parsed(text => {
-  if (!URL.canParse(text)) return undefined
-  const { protocol, hostname, username, password } = new URL(text)
-  const address = parseAddress(hostname.replace(/^\[|\]$/g, ''))
-  const isHere = hostname === 'localhost' || (address && scopeOf(address) === 'loopback')
-  const isSafe = protocol === 'https:' || (protocol === 'http:' && isHere)
-  return isSafe && username === '' && password === '' ? text : undefined
-}, 'write an https address; http is for this host alone')
-
 const mailSchema = v.pipe(
   table({
     server: mailServer,
@@ -73,7 +63,7 @@ const mailSchema = v.pipe(
 )
 
 const ntfySchema = v.pipe(
-  table({ server: web, ...secretKeys('token') }),
+  table({ server: value.web, ...secretKeys('token') }),
   v.check(raw => isToldOnce(raw, 'token'), toldTwice('token')),
   v.transform(
     (raw): ChannelSettings => ({ kind: 'ntfy', url: raw.server, token: toSecret(raw, 'token') }),
@@ -81,7 +71,7 @@ const ntfySchema = v.pipe(
 )
 
 const webhookSchema = v.pipe(
-  table({ url: web, ...secretKeys('secret') }),
+  table({ url: value.web, ...secretKeys('secret') }),
   v.check(raw => isToldOnce(raw, 'secret'), toldTwice('secret')),
   v.check(raw => toSecret(raw, 'secret') !== undefined, untold('secret')),
   v.transform(

@@ -50,6 +50,7 @@ export const rootSchema = table({
   radius: v.unknown(),
   delivery: v.unknown(),
   services: v.unknown(),
+  yubikey: v.unknown(),
 })
 
 export const adminSchema = table({ group: v.optional(value.group) })

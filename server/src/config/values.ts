@@ -37,6 +37,16 @@ export const loopback = parsed(text => {
   return address && scopeOf(address) === 'loopback' ? place : undefined
 }, 'write a loopback address and a port, such as "127.0.0.1:9105" or "[::1]:9105"')
 
+/** Another server, to which secrets go or whose word counts. */
+export const web = parsed(text => {
+  if (!URL.canParse(text)) return undefined
+  const { protocol, hostname, username, password } = new URL(text)
+  const address = parseAddress(hostname.replace(/^\[|\]$/g, ''))
+  const isHere = hostname === 'localhost' || (address && scopeOf(address) === 'loopback')
+  const isSafe = protocol === 'https:' || (protocol === 'http:' && isHere)
+  return isSafe && username === '' && password === '' ? text : undefined
+}, 'write an https address; http is for this host alone')
+
 /** As useradd(8) takes them, or a number. */
 const ACCOUNT = /^([a-z_][a-z0-9_-]{0,30}\$?|\d{1,10})$/
 

@@ -15,8 +15,10 @@ import {
   decided,
   decideNow,
   type Heard,
+  limited,
   line,
   lockedUntil,
+  NO_VALIDATION,
   pending,
   refused,
   sourceOf,
@@ -65,10 +67,20 @@ export function judgeClaim(claim: Claimed, circumstances: Circumstances): KnockE
   if (until > 0) return refused(asked, 'locked', lockedUntil(until)).outcome
   if (claim.approval?.insteadOfCode)
     return claimDecided(claim, user, asked, undefined, circumstances)
-  const factor = checkFactor(user, claim.factor, now, state.burnt)
-  if (factor.kind === 'wrong') return refused(asked, 'wrong-factor', '')
-  if (factor.kind === 'used') return refused(asked, 'factor-used', '')
-  return claimDecided(claim, user, asked, factor.burn, circumstances)
+  const factor = checkFactor(user, claim.factor, now, state.burnt, circumstances.validation)
+  switch (factor.kind) {
+    case 'wrong':
+      return refused(asked, 'wrong-factor', '')
+    case 'used':
+      return refused(asked, 'factor-used', '')
+    case 'unavailable':
+      return refused(asked, 'state-unavailable', NO_VALIDATION)
+  }
+  if (!claim.services && factor.services) {
+    // Whoever only has it looked at opens something of their own with it, which is none of these.
+    return { ...refused(asked, 'service', ''), burnt: factor.burn }
+  }
+  return claimDecided(claim, limited(user, factor.services), asked, factor.burn, circumstances)
 }
 
 function claimDecided(

@@ -15,7 +15,6 @@ export interface User {
   /** Absent: this user has no authenticator, so only services without a factor open. */
   readonly totp: TotpFactor | undefined
   readonly recovery: readonly RecoveryCode[]
-  /** YubiKeys whose OTPs this server checks itself. */
   readonly yubikeys?: readonly YubiKey[]
   /** Public keys, each as `ssh-ed25519 AAAA…`: what may forward where a service has a permit. */
   readonly sshKeys?: readonly string[] | undefined
@@ -55,17 +54,32 @@ export interface RecoveryCode {
   readonly hash: Uint8Array
 }
 
-/** A YubiKey in OTP mode, by what was written into it. */
-export interface YubiKey {
+/** A YubiKey in OTP mode. */
+export type YubiKey = LocalYubiKey | OnlineYubiKey
+
+interface Token {
   /** The owner's name for it. */
   readonly label: string
   /** Modhex, as it types it before each OTP; it names the token, in the ledger too. */
   readonly publicId: string
+  /** What a touch of it opens, of all that its owner may; absent: all of it. */
+  readonly services?: readonly string[]
+}
+
+/** One whose OTPs this server checks itself, by what was written into it. */
+export interface LocalYubiKey extends Token {
   /** AES-128, 16 bytes. */
   readonly key: Uint8Array
   /** 6 bytes. */
   readonly privateId: Uint8Array
 }
+
+/** One whose OTPs a validation server is asked about. */
+export interface OnlineYubiKey extends Token {
+  readonly online: true
+}
+
+export const isOnline = (token: YubiKey): token is OnlineYubiKey => 'online' in token
 
 export type Protocol = 'tcp' | 'udp'
 
@@ -213,4 +227,13 @@ export interface WebhookSettings {
   readonly url: string
   /** What the body is signed with. */
   readonly secret: SecretSource
+}
+
+/** Validation servers for YubiKey OTPs, and how they know us. */
+export interface ValidationSettings {
+  /** URLs, such as `https://api.yubico.com/wsapi/2.0/verify`; the first is asked first. */
+  readonly servers: readonly string[]
+  readonly clientId: number
+  /** Base64: what requests and answers are signed with. */
+  readonly key: SecretSource
 }

@@ -1,24 +1,51 @@
 import { equalMask, type Factor, matchTotp } from '@oneknock/shared'
-import type { RecoveryCode, TotpFactor, User, YubiKey } from './directory.ts'
+import {
+  isOnline,
+  type OnlineYubiKey,
+  type RecoveryCode,
+  type TotpFactor,
+  type User,
+  type YubiKey,
+} from './directory.ts'
 import { hashRecoveryCode } from './recovery.ts'
-import { parseYubiKeyOtp, yubiKeyCounter } from './yubikey.ts'
+import { otpName, parseYubiKeyOtp, yubiKeyCounter } from './yubikey.ts'
 
-/** What was used up: a time step of a secret or a touch of a token (and all before it), or a recovery code. */
+/**
+ * What was used up: a time step of a secret or a touch of a token (and all before it), a recovery
+ * code, or an OTP that a validation server said yes to, by its hash.
+ */
 export type Burn =
   | { readonly kind: 'totp'; readonly id: string; readonly step: number }
   | { readonly kind: 'yubikey'; readonly id: string; readonly counter: number }
   | { readonly kind: 'recovery'; readonly id: string }
+  | { readonly kind: 'validated'; readonly id: string; readonly otp: string }
+
+/** What the validation servers said of an OTP; `unavailable` if none gave a valid answer. */
+export type Validation = 'right' | 'wrong' | 'used' | 'unavailable'
+
+/**
+ * OTPs of an online token that are remembered, 16 digits each. A validation server refuses what is
+ * older than the last it accepted; this is for the one that cannot remember, and a hundred touches
+ * reach back days.
+ */
+export const VALIDATED_MAX = 100
 
 export type FactorVerdict =
-  | { readonly kind: 'right'; readonly burn: Burn }
-  | { readonly kind: 'wrong' }
-  | { readonly kind: 'used' }
+  | {
+      readonly kind: 'right'
+      readonly burn: Burn
+      /** All that it opens, of what its owner may; absent: whatever they may. */
+      readonly services?: readonly string[] | undefined
+    }
+  | { readonly kind: 'wrong' | 'used' | 'unavailable' }
 
 /** What a checkpoint holds of it. */
 export interface BurntRecord {
   readonly steps: Readonly<Record<string, number>>
   readonly touches: Readonly<Record<string, number>>
   readonly recovery: readonly string[]
+  /** By token, oldest first; not there in what earlier versions wrote. */
+  readonly validated?: Readonly<Record<string, readonly string[]>>
 }
 
 /**
@@ -29,6 +56,7 @@ export class Burnt {
   readonly #steps = new Map<string, number>()
   readonly #touches = new Map<string, number>()
   readonly #recovery = new Set<string>()
+  readonly #validated = new Map<string, readonly string[]>()
 
   has(burn: Burn): boolean {
     switch (burn.kind) {
@@ -38,6 +66,8 @@ export class Burnt {
         return burn.counter <= (this.#touches.get(burn.id) ?? -1)
       case 'recovery':
         return this.#recovery.has(burn.id)
+      case 'validated':
+        return this.#validated.get(burn.id)?.includes(burn.otp) ?? false
     }
   }
 
@@ -53,6 +83,11 @@ export class Burnt {
       case 'recovery':
         this.#recovery.add(burn.id)
         break
+      case 'validated': {
+        const before = this.#validated.get(burn.id) ?? []
+        this.#validated.set(burn.id, [...before, burn.otp].slice(-VALIDATED_MAX))
+        break
+      }
     }
   }
 
@@ -61,6 +96,7 @@ export class Burnt {
       steps: Object.fromEntries(this.#steps),
       touches: Object.fromEntries(this.#touches),
       recovery: [...this.#recovery],
+      validated: Object.fromEntries(this.#validated),
     }
   }
 
@@ -70,6 +106,9 @@ export class Burnt {
       this.add({ kind: 'yubikey', id, counter })
     }
     for (const id of record.recovery) this.add({ kind: 'recovery', id })
+    for (const [id, otps] of Object.entries(record.validated ?? {})) {
+      for (const otp of otps) this.add({ kind: 'validated', id, otp })
+    }
   }
 }
 
@@ -79,32 +118,65 @@ export function holds(user: User, { kind, id }: Pick<Burn, 'kind' | 'id'>): bool
     case 'totp':
       return user.totp?.id === id
     case 'yubikey':
+    case 'validated':
       return user.yubikeys?.some(({ publicId }) => publicId === id) ?? false
     case 'recovery':
       return user.recovery.some(code => code.id === id)
   }
 }
 
-/** Whether the factor is this user's, and has not been used. Burns nothing: the caller does. */
+/**
+ * Whether the factor is this user's, and has not been used. Burns nothing: the caller does. An online
+ * token's takes what the validation servers said of it.
+ */
 export function checkFactor(
   user: User,
   factor: Factor,
   nowMs: number,
   burnt: Burnt,
+  validation: Validation = 'unavailable',
 ): FactorVerdict {
-  const burn = matchFactor(user, factor, nowMs)
+  const token = tokenOf(user, factor)
+  const online = token && isOnline(token)
+  const burn = online ? validatedBurn(token, factor) : matchFactor(user, factor, token, nowMs)
   if (!burn) return { kind: 'wrong' }
-  return burnt.has(burn) ? { kind: 'used' } : { kind: 'right', burn }
+  if (burnt.has(burn)) return { kind: 'used' }
+  if (online && validation !== 'right') return { kind: validation }
+  return { kind: 'right', burn, services: token?.services }
 }
 
-function matchFactor(user: User, { kind, code }: Factor, nowMs: number): Burn | undefined {
+/** The OTP that a validation server must be asked about before this user's factor can be checked. */
+export function otpToValidate(user: User, factor: Factor, burnt: Burnt): string | undefined {
+  const token = tokenOf(user, factor)
+  if (!token || !isOnline(token)) return undefined
+  return burnt.has(validatedBurn(token, factor)) ? undefined : factor.code
+}
+
+const validatedBurn = ({ publicId }: OnlineYubiKey, { code }: Factor): Burn => ({
+  kind: 'validated',
+  id: publicId,
+  otp: otpName(code),
+})
+
+/** The public id is no secret: it names the one token whose key is tried. */
+function tokenOf({ yubikeys }: User, { kind, code }: Factor): YubiKey | undefined {
+  const otp = kind === 'yubikey' && yubikeys ? parseYubiKeyOtp(code) : undefined
+  return otp && yubikeys!.find(({ publicId }) => publicId === otp.publicId)
+}
+
+function matchFactor(
+  user: User,
+  { kind, code }: Factor,
+  token: YubiKey | undefined,
+  nowMs: number,
+): Burn | undefined {
   switch (kind) {
     case 'totp':
       return user.totp && matchTotpFactor(user.totp, code, nowMs)
     case 'recovery':
       return matchRecovery(user.recovery, code)
     case 'yubikey':
-      return matchYubiKey(user.yubikeys ?? [], code)
+      return token && matchYubiKey(token, code)
     case 'none':
       return undefined
   }
@@ -115,12 +187,10 @@ function matchTotpFactor(totp: TotpFactor, code: string, nowMs: number): Burn | 
   return step === undefined ? undefined : { kind: 'totp', id: totp.id, step }
 }
 
-/** The public id is no secret: it names the one token whose key is tried. */
-function matchYubiKey(tokens: readonly YubiKey[], code: string): Burn | undefined {
+function matchYubiKey(token: YubiKey, code: string): Burn | undefined {
   const otp = parseYubiKeyOtp(code)
-  const token = otp && tokens.find(({ publicId }) => publicId === otp.publicId)
-  const counter = token && yubiKeyCounter(token, otp.block)
-  return counter === undefined ? undefined : { kind: 'yubikey', id: token!.publicId, counter }
+  const counter = otp && !isOnline(token) ? yubiKeyCounter(token, otp.block) : undefined
+  return counter === undefined ? undefined : { kind: 'yubikey', id: token.publicId, counter }
 }
 
 /** Every code is hashed and compared, whichever matches. */

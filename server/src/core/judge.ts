@@ -9,7 +9,7 @@ import {
 } from '@oneknock/shared'
 import type { ApprovalSettings, Device, Directory, User } from './directory.ts'
 import type { KnockEvent } from './events.ts'
-import { type Burn, checkFactor, type FactorVerdict } from './factors.ts'
+import { type Burn, checkFactor, type FactorVerdict, type Validation } from './factors.ts'
 import { type Grant, NO_GRANT } from './grants.ts'
 import type { Outcome } from './knocks.ts'
 import { type Asked, type Decision, decide, type Host, needsFactor, type Permit } from './policy.ts'
@@ -32,6 +32,8 @@ export interface Circumstances {
    * have sent too many.
    */
   readonly newTokenHash: (approver: string, user: string) => string | undefined
+  /** What the validation servers said of its OTP, if they were asked (`validating.ts`). */
+  readonly validation?: Validation | undefined
 }
 
 /** A packet that passed steps 1 to 6. */
@@ -58,8 +60,11 @@ export function judge(heard: Heard, circumstances: Circumstances): KnockEvent {
       return refused(heard, 'wrong-factor', '')
     case 'used':
       return refused(heard, 'factor-used', '')
+    case 'unavailable':
+      return refused(heard, 'state-unavailable', NO_VALIDATION)
   }
-  const decision = decideNow(user, knock, heard.source, circumstances)
+  const asker = limited(user, factor?.services)
+  const decision = decideNow(asker, knock, heard.source, circumstances)
   return decided(heard, decision, factor?.burn, circumstances)
 }
 
@@ -113,12 +118,21 @@ export function pending(
 export const whoIsAsked = ({ user, approver, channel }: Pending): string =>
   (approver === user ? channel : `${approver} by ${channel}`).slice(0, DETAIL_MAX)
 
+/** What is told when no validation server gave a valid answer: that is nobody's wrong code. */
+export const NO_VALIDATION = 'no validation server'
+
+/** The user as far as a token of theirs goes that opens only some of what they may. */
+export const limited = (user: User, services: readonly string[] | undefined): User =>
+  services ? { ...user, services: user.services.filter(name => services.includes(name)) } : user
+
 /** The line of a packet that adds an address of the other family to its knock's grant. */
 export function join(heard: Heard, grant: Grant, circumstances: Circumstances): KnockEvent {
   const { directory, host, now } = circumstances
   const user = directory.users.get(heard.device.user)
   if (!user || user.locked) return refused(heard, 'locked', '')
-  const decision = decide(directory, user, heard.knock, heard.source, host, now)
+  // Asking for all may have opened less, by a token that is limited.
+  const asker = limited(user, heard.knock.services.length > 0 ? undefined : grant.services)
+  const decision = decide(directory, asker, heard.knock, heard.source, host, now)
   if (decision.kind === 'denial') return refused(heard, decision.reason, decision.detail)
   const joined = { ...grant, networks: [...grant.networks, decision.network] }
   const lifetime = Math.max(0, Math.round((grant.until - now) / 1000))
@@ -136,7 +150,11 @@ export const decideNow = (
   )
 
 /** Why this device may not try at all, in a few words for its owner; `undefined` if it may. */
-function lockOf(user: User, device: Device, { state, now }: Circumstances): string | undefined {
+export function lockOf(
+  user: User,
+  device: Device,
+  { state, now }: Circumstances,
+): string | undefined {
   if (user.locked) return 'by the administrator'
   if (!state.isTaken(device) && now - device.enrolledAt > TAKE_UP_MS) return 'invitation too old'
   const until = state.lockout.lockedUntil(device.id, user.name, now)
@@ -150,10 +168,10 @@ export const lockedUntil = (until: number): string =>
 function factorOf(
   user: User,
   { knock }: Heard,
-  { directory, state, now }: Circumstances,
+  { directory, state, now, validation }: Circumstances,
 ): FactorVerdict | undefined {
   if (!needsFactor(directory, user, knock.services)) return undefined
-  return checkFactor(user, knock.factor, now, state.burnt)
+  return checkFactor(user, knock.factor, now, state.burnt, validation)
 }
 
 export function opened(

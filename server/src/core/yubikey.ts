@@ -1,6 +1,7 @@
 import { ecb } from '@noble/ciphers/aes.js'
-import { equalBytes } from '@oneknock/shared'
-import type { YubiKey } from './directory.ts'
+import { sha256 } from '@noble/hashes/sha2.js'
+import { equalBytes, toHex } from '@oneknock/shared'
+import type { LocalYubiKey } from './directory.ts'
 
 /** Sixteen characters that sit on the same keys of every keyboard layout. Index = value. */
 const MODHEX = 'cbdefghijklnrtuv'
@@ -9,6 +10,8 @@ const BLOCK_CHARS = 32
 const BLOCK_BYTES = 16
 /** A public id has at most 16 bytes; those of factory keys have 6. */
 export const PUBLIC_ID_MAX_CHARS = 32
+/** What the tokens of today have, and what makes an OTP 44 letters. */
+export const PUBLIC_ID_CHARS = 12
 export const PRIVATE_ID_BYTES = 6
 /** What a CRC over data and its own complement comes to (ISO 13239). */
 const CRC_RESIDUE = 0xf0b8
@@ -35,7 +38,7 @@ export function parseYubiKeyOtp(text: string): YubiKeyOtp | undefined {
  * The OTP's place in its token's life: a number that grows with every touch; `undefined` if the token
  * did not make it. Private id and CRC are looked at in full, whatever is wrong.
  */
-export function yubiKeyCounter(token: YubiKey, block: Uint8Array): number | undefined {
+export function yubiKeyCounter(token: LocalYubiKey, block: Uint8Array): number | undefined {
   const plain = ecb(token.key, { disablePadding: true }).decrypt(block)
   const isTokens = equalBytes(plain, AT.privateId, token.privateId, 0, PRIVATE_ID_BYTES)
   const isWhole = crc16(plain) === CRC_RESIDUE
@@ -43,6 +46,16 @@ export function yubiKeyCounter(token: YubiKey, block: Uint8Array): number | unde
   const counter = (plain[AT.counter]! | (plain[AT.counter + 1]! << 8)) & 0x7fff
   return Number(isTokens) & Number(isWhole) ? counter * 256 + plain[AT.use]! : undefined
 }
+
+/** 64 bits of a hash tell OTPs apart; the OTP itself, 128 bits of cipher, nobody finds from it. */
+const OTP_NAME_BYTES = 8
+
+/** What stands in the ledger for an OTP that was not decrypted here. */
+export const otpName = (otp: string): string =>
+  toHex(sha256(new TextEncoder().encode(otp)).subarray(0, OTP_NAME_BYTES))
+
+export const toModhex = (bytes: Uint8Array): string =>
+  [...bytes].map(byte => MODHEX[byte >> 4]! + MODHEX[byte & 15]!).join('')
 
 export function fromModhex(text: string): Uint8Array | undefined {
   if (text.length % 2 !== 0) return undefined

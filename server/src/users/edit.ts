@@ -1,22 +1,34 @@
 import type { AST } from 'toml-eslint-parser'
 import { keysOf, parsePositions } from '../config/toml.ts'
-import type { Device, RecoveryCode, TotpFactor } from '../core/directory.ts'
-import { formatDevice, formatRecovery, formatTotp } from './user.ts'
+import type { Device, RecoveryCode, TotpFactor, YubiKey } from '../core/directory.ts'
+import { formatDevice, formatRecovery, formatTotp, formatYubiKey } from './user.ts'
 
 /** Edits of a user's file as text, so that what an administrator wrote by hand stays as it is. */
 
-export function addDevice(text: string, device: Device): string {
+export const addDevice = (text: string, device: Device): string =>
+  append(text, formatDevice(device))
+
+export const addYubiKey = (text: string, token: YubiKey): string =>
+  append(text, formatYubiKey(token))
+
+export const removeDevice = (text: string, label: string): Promise<string> =>
+  removeTable(text, ['devices', label])
+
+export const removeYubiKey = (text: string, label: string): Promise<string> =>
+  removeTable(text, ['yubikeys', label])
+
+function append(text: string, table: string): string {
   const separator = text === '' || text.endsWith('\n') ? '\n' : '\n\n'
-  return `${text}${separator}${formatDevice(device)}\n`
+  return `${text}${separator}${table}\n`
 }
 
-/** Takes out every line of that device; one written inside braces stays, which the caller notices. */
-export async function removeDevice(text: string, label: string): Promise<string> {
+/** Takes out every line of that table; one written inside braces stays, which the caller notices. */
+async function removeTable(text: string, table: readonly string[]): Promise<string> {
   const program = await parsePositions(text)
   const lines = text.split('\n')
   const doomed = new Set<number>()
   for (const node of program?.body[0].body ?? []) {
-    for (const { loc } of nodesOfDevice(node, ['devices', label])) {
+    for (const { loc } of nodesOf(node, table)) {
       for (let line = loc.start.line; line <= loc.end.line; line++) doomed.add(line - 1)
       // The empty line that set the table apart would otherwise stay behind.
       const before = loc.start.line - 2
@@ -108,15 +120,12 @@ const splice = (text: string, start: number, end: number, put: string): string =
 const insertLine = (text: string, end: number, line: string): string =>
   end === text.length ? `${text}\n${line}` : splice(text, end + 1, end + 1, line)
 
-/** A table of the device goes as a whole; of another table only the entries that are the device's. */
-function nodesOfDevice(
-  node: AST.TOMLTable | AST.TOMLKeyValue,
-  device: readonly string[],
-): AST.TOMLNode[] {
-  if (node.type === 'TOMLKeyValue') return startsWith(keysOf(node.key), device) ? [node] : []
+/** The table goes as a whole, with those below it; of another table only the entries that are in it. */
+function nodesOf(node: AST.TOMLTable | AST.TOMLKeyValue, table: readonly string[]): AST.TOMLNode[] {
+  if (node.type === 'TOMLKeyValue') return startsWith(keysOf(node.key), table) ? [node] : []
   const { resolvedKey, body } = node
-  if (startsWith(resolvedKey, device)) return [node]
-  return body.filter(entry => startsWith([...resolvedKey, ...keysOf(entry.key)], device))
+  if (startsWith(resolvedKey, table)) return [node]
+  return body.filter(entry => startsWith([...resolvedKey, ...keysOf(entry.key)], table))
 }
 
 const startsWith = (path: readonly (string | number)[], prefix: readonly string[]): boolean =>

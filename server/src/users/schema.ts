@@ -22,7 +22,7 @@ const TOTP_SECRET_MIN = 16
 const TOTP_SECRET_MAX = 64
 
 /** AES-128 is what YubiKeys have. */
-const AES_KEY_BYTES = 16
+export const AES_KEY_BYTES = 16
 
 const deviceSchema = table({
   key: parsed(
@@ -58,21 +58,36 @@ const hex = (bytes: number) =>
     `write ${2 * bytes} hexadecimal digits, as they were written into the token`,
   )
 
-const yubikeySchema = table({
-  public_id: parsed(
-    text => (text.length <= PUBLIC_ID_MAX_CHARS && fromModhex(text) ? text : undefined),
-    'write what the token types before each OTP, such as cccccccccccc',
+const SERVICES = 'write a list, such as ["ssh"]'
+const services = list(v.string('write the name of a service'), SERVICES)
+
+const ONLINE_OR_NOT =
+  'write private_id and key, as they were written into the token, or online = true, to have a validation server asked'
+
+const yubikeySchema = v.pipe(
+  table({
+    public_id: parsed(
+      text => (text.length <= PUBLIC_ID_MAX_CHARS && fromModhex(text) ? text : undefined),
+      'write what the token types before each OTP, such as cccccccccccc',
+    ),
+    private_id: v.optional(hex(PRIVATE_ID_BYTES)),
+    key: v.optional(hex(AES_KEY_BYTES)),
+    online: v.optional(flag, false),
+    services: v.optional(services),
+  }),
+  v.check(
+    ({ private_id, key, online }) =>
+      online ? !private_id && !key : private_id !== undefined && key !== undefined,
+    ONLINE_OR_NOT,
   ),
-  private_id: hex(PRIVATE_ID_BYTES),
-  key: hex(AES_KEY_BYTES),
-})
+)
 
 const SSH_KEY = 'a public key as ssh-keygen writes it, such as "ssh-ed25519 AAAA… anna@laptop"'
 const sshKey = parsed(parseSshKey, `write ${SSH_KEY}`)
 
 /** What stands in a user's file. */
 export const userSchema = table({
-  services: list(v.string('write the name of a service'), 'write a list, such as ["ssh"]'),
+  services,
   locked: v.optional(flag, false),
   other_address: v.optional(flag, false),
   max_lifetime: v.optional(lifetime),

@@ -1,12 +1,22 @@
 import { sha256 } from '@noble/hashes/sha2.js'
-import { formatTotpSecret, toBase64Url, toHex } from '@oneknock/shared'
+import { formatNetwork, formatTotpSecret, toBase64Url, toHex } from '@oneknock/shared'
 import * as v from 'valibot'
+import { formatDuration } from '../config/duration.ts'
 import type { Path, Problem } from '../config/error.ts'
 import { nearest } from '../config/suggest.ts'
 import { problemsOf } from '../config/tables.ts'
-import type { Table } from '../config/toml.ts'
-import type { Contact, Device, RecoveryCode, TotpFactor, User, YubiKey } from '../core/directory.ts'
+import { isTable, type Table } from '../config/toml.ts'
+import {
+  type Contact,
+  type Device,
+  isOnline,
+  type RecoveryCode,
+  type TotpFactor,
+  type User,
+  type YubiKey,
+} from '../core/directory.ts'
 import { RECOVERY_HASH_BYTES, RECOVERY_SALT_BYTES } from '../core/recovery.ts'
+import { DAYS, type Schedule } from '../core/schedule.ts'
 import { userSchema } from './schema.ts'
 
 /** A user's file, understood; `services` are those of the configuration, by name. */
@@ -17,21 +27,25 @@ export function readUser(
   problems: Problem[],
 ): User | undefined {
   if (Array.isArray(table.services)) problems.push(...serviceProblems(table.services, services))
+  problems.push(...tokenProblems(table.yubikeys, table.services))
   const result = v.safeParse(userSchema, table)
   if (!result.success) {
     problems.push(...problemsOf(result.issues))
     return undefined
   }
   const raw = result.output
+  // The configuration's own strings: a part of this file's text would keep all of it in memory.
+  const known = (names: readonly string[]) => names.flatMap(text => services.get(text)?.name ?? [])
   return withRecovery(pack(raw.recovery), {
     name,
-    // The configuration's own strings: a part of this file's text would keep all of it in memory.
-    services: raw.services.flatMap(text => services.get(text)?.name ?? []),
+    services: known(raw.services),
     devices: [...raw.devices]
       .map(([label, { key, enrolled }]) => device(name, label, key, enrolled))
       .sort(byLabel),
     totp: raw.totp && totpFactor(raw.totp.secret),
-    ...(raw.yubikeys.size > 0 && { yubikeys: [...raw.yubikeys].map(yubiKey).sort(byLabel) }),
+    ...(raw.yubikeys.size > 0 && {
+      yubikeys: [...raw.yubikeys].map(one => yubiKey(one, known)).sort(byLabel),
+    }),
     ...(raw.ssh_keys.length > 0 && { sshKeys: raw.ssh_keys }),
     ...(raw.contact && { contact: raw.contact }),
     otherAddress: raw.other_address,
@@ -54,10 +68,22 @@ export const device = (user: string, label: string, key: Uint8Array, at: number)
 export const byLabel = (a: { readonly label: string }, b: { readonly label: string }): number =>
   a.label < b.label ? -1 : 1
 
-const yubiKey = ([label, raw]: readonly [
-  string,
-  { public_id: string; private_id: Uint8Array; key: Uint8Array },
-]): YubiKey => ({ label, publicId: raw.public_id, privateId: raw.private_id, key: raw.key })
+interface RawYubiKey {
+  readonly public_id: string
+  readonly private_id?: Uint8Array | undefined
+  readonly key?: Uint8Array | undefined
+  readonly services?: readonly string[] | undefined
+}
+
+/** The schema sees to it that there are both secrets or neither. */
+function yubiKey(
+  [label, raw]: readonly [string, RawYubiKey],
+  known: (names: readonly string[]) => readonly string[],
+): YubiKey {
+  const { public_id: publicId, private_id: privateId, key } = raw
+  const token = { label, publicId, ...(raw.services && { services: known(raw.services) }) }
+  return key && privateId ? { ...token, privateId, key } : { ...token, online: true }
+}
 
 const TOTP_ID = new TextEncoder().encode('oneknock totp')
 /** 64 bits name a million secrets without two ever meeting, and tell nothing about them. */
@@ -80,11 +106,15 @@ const HEADER = '# A user of oneknock. Edit it as you like: `oneknockd check` say
 /** The file of a user, which `readUser` reads back as the same user. */
 export function formatUser(user: User): string {
   const { services, locked, otherAddress, totp, recovery, devices } = user
+  const { maxLifetime, schedule, networks } = user
   return [
     HEADER,
-    `services = [${services.map(name => `"${name}"`).join(', ')}]`,
+    `services = ${formatNames(services)}`,
     ...(locked ? ['locked = true'] : []),
     ...(otherAddress ? ['other_address = true'] : []),
+    ...(maxLifetime ? [`max_lifetime = "${formatDuration(maxLifetime * 1000)}"`] : []),
+    ...(schedule ? [`schedule = ${formatSchedule(schedule)}`] : []),
+    ...(networks ? [`networks = ${formatNames(networks.map(formatNetwork))}`] : []),
     ...(recovery.length > 0 ? [`recovery = ${formatRecovery(recovery)}`] : []),
     ...(user.sshKeys
       ? [`ssh_keys = [\n${user.sshKeys.map(key => `  "${key}",\n`).join('')}]`]
@@ -117,13 +147,29 @@ export const formatDevice = ({ label, key, enrolledAt }: Device): string =>
     `enrolled = ${new Date(enrolledAt).toISOString().replace('.000Z', 'Z')}`,
   ].join('\n')
 
-const formatYubiKey = ({ label, publicId, privateId, key }: YubiKey): string =>
+export const formatYubiKey = (token: YubiKey): string =>
   [
-    `[yubikeys.${label}]`,
-    `public_id = "${publicId}"`,
-    `private_id = "${toHex(privateId)}"`,
-    `key = "${toHex(key)}"`,
+    `[yubikeys.${token.label}]`,
+    `public_id = "${token.publicId}"`,
+    ...(isOnline(token)
+      ? ['online = true']
+      : [`private_id = "${toHex(token.privateId)}"`, `key = "${toHex(token.key)}"`]),
+    ...(token.services ? [`services = ${formatNames(token.services)}`] : []),
   ].join('\n')
+
+const formatNames = (names: readonly string[]): string =>
+  `[${names.map(name => `"${name}"`).join(', ')}]`
+
+const DAY_MINUTES = 24 * 60
+
+function formatSchedule({ days, from, until, zone }: Schedule): string {
+  const time = (minute: number) =>
+    [Math.floor(minute / 60), minute % 60].map(part => `${part}`.padStart(2, '0')).join(':')
+  // Written as the end of the day; `until` at its beginning means the same to a schedule.
+  const hours = `${time(from)}-${time(until % DAY_MINUTES === 0 ? DAY_MINUTES : until)}`
+  const names = [...days].sort((a, b) => a - b).map(day => DAYS[day]!)
+  return `{ days = ${formatNames(names)}, hours = "${hours}", zone = "${zone}" }`
+}
 
 /** Unpacked when asked for: kept as objects, a million codes would fill half a gigabyte. */
 const withRecovery = (packed: Uint8Array, user: Omit<User, 'recovery'>): User => ({
@@ -161,6 +207,20 @@ function serviceProblems(
     }
     if (listed.indexOf(text) === index) return []
     return [{ code: 'conflict', path, found, message: 'it stands here twice; leave this one out' }]
+  })
+}
+
+/** A token opens less than its owner may, never more. */
+function tokenProblems(yubikeys: unknown, owners: unknown): Problem[] {
+  const may: readonly unknown[] = Array.isArray(owners) ? owners : []
+  return Object.entries(isTable(yubikeys) ? yubikeys : {}).flatMap(([label, token]) => {
+    const listed = isTable(token) && Array.isArray(token.services) ? token.services : []
+    return listed.flatMap((text: unknown, index): Problem[] => {
+      if (typeof text !== 'string' || may.includes(text)) return []
+      const path: Path = ['yubikeys', label, 'services', index]
+      const message = "the user's own services, at the top, do not have it"
+      return [{ code: 'conflict', path, found: JSON.stringify(text), message }]
+    })
   })
 }
 

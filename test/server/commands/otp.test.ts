@@ -1,25 +1,13 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { FAILURES_MAX } from '../../../server/src/core/lockout.ts'
 import { codeOf, type Enrolled, Gateway } from '../admin/gateway.ts'
-import { isRoot, lacking, MAIN, type Outcome } from './cli.ts'
+import { isRoot, lacking, MAIN } from './cli.ts'
 import { Person } from './person.ts'
+import { piped } from './piped.ts'
 import { type Site, site } from './site.ts'
-
-/** The command with something on its standard input. */
-function piped(config: string, input: string, ...args: readonly string[]): Promise<Outcome> {
-  const child = spawn(process.execPath, [MAIN, '--config', config, ...args], {
-    env: { PATH: process.env.PATH },
-  })
-  let [stdout, stderr] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', chunk => (stdout += chunk))
-  child.stderr.setEncoding('utf8').on('data', chunk => (stderr += chunk))
-  child.stdin.on('error', () => {})
-  child.stdin.end(input)
-  return new Promise(resolve => child.once('close', status => resolve({ status, stdout, stderr })))
-}
 
 const wrongFor = (enrolled: Enrolled) => (codeOf(enrolled) === '000000' ? '000001' : '000000')
 const right = { status: 0, stdout: 'alice: right\n', stderr: '' }

@@ -1,15 +1,15 @@
-import { execFileSync } from 'node:child_process'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { YubiKey } from '../../../server/src/core/directory.ts'
+import type { LocalYubiKey } from '../../../server/src/core/directory.ts'
 import { Burnt, checkFactor } from '../../../server/src/core/factors.ts'
 import { fromModhex, parseYubiKeyOtp, yubiKeyCounter } from '../../../server/src/core/yubikey.ts'
 import { NOON, user } from '../kit.ts'
+import { hasYkgenerate, touch as touchOf } from '../touch.ts'
 
 const hex = (text: string) => Uint8Array.from(Buffer.from(text, 'hex'))
 
 /** The example of the vendor's own documentation of its OTP. */
-const TOKEN: YubiKey = {
+const TOKEN: LocalYubiKey = {
   label: 'blue',
   publicId: 'dteffuje',
   key: hex('ecde18dbe76fbd0c33330f1c354871db'),
@@ -17,24 +17,7 @@ const TOKEN: YubiKey = {
 }
 const VENDORS = 'dteffujehknhfjbrjnlnldnhcujvddbikngjrtgh'
 
-const hasYkgenerate = (() => {
-  try {
-    execFileSync('ykgenerate', ['--version'], { stdio: 'ignore' })
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ENOENT'
-  }
-})()
-
-/** An OTP as the vendor's own tool makes it. */
-function touch(counter: number, use: number, token = TOKEN): string {
-  const args = [token.key, token.privateId].map(bytes => Buffer.from(bytes).toString('hex'))
-  const digits = (value: number, length: number) => value.toString(16).padStart(length, '0')
-  const numbers = [digits(counter, 4), 'c0a8', '00', digits(use, 2)]
-  return (
-    token.publicId + execFileSync('ykgenerate', [...args, ...numbers], { encoding: 'utf8' }).trim()
-  )
-}
+const touch = (counter: number, use: number, token = TOKEN) => touchOf(token, counter, use)
 
 describe('a YubiKey OTP', () => {
   it('of the vendor’s example is read', () => {
