@@ -151,8 +151,7 @@ export class Gatekeeper {
     if (!source) return SILENCE
     const asked = this.#circumstances(clock.now())
     const otp = claimOtp(claim, asked)
-    const by = doorDevice(claim.user, claim.door)
-    const validation = otp === undefined ? undefined : await this.#validating.ask(by, otp)
+    const validation = otp === undefined ? undefined : await this.#validate(claim, otp)
     const now = clock.now()
     const knockId = toHex(random(KNOCK_ID_BYTES))
     const circumstances = { ...this.#circumstances(now), validation }
@@ -167,6 +166,12 @@ export class Gatekeeper {
     const outcome = this.#present(entry, familyOf(source))
     if (!event.pending) return { kind: 'answer', outcome }
     return { kind: 'answer', outcome, settled: this.approvals.settled(event.pending.id, entry) }
+  }
+
+  #validate({ user, door }: CredentialAttempt, otp: string): Promise<Validation> {
+    const asking = this.#validating.ask(doorDevice(user, door), otp)
+    this.#follow(asking)
+    return asking
   }
 
   /** Takes a judgement into the state, in the tick in which it was made, and carries it out. */
