@@ -29,6 +29,49 @@ const TRUSTED = `password_env = "ROUTER"\nfingerprint = "${PRINT}"`
 const POST =
   '[delivery.post]\nmail = { server = "smtp://mail.example.com", from = "a@example.com" }\n'
 
+const GATE = 'gate = { listen = "0.0.0.0:1", forward = "h:2" }'
+const DOOR = '[http]\nlisten = ["127.0.0.1:8975"]\npublic = "https://gate.example.com:8975/"\n'
+
+describe('an approval', () => {
+  it('says which way to ask, whom, and for how long an answer is waited for', async () => {
+    const asked = async (own: string) =>
+      (await config(`${POST}${DOOR}[services.s]\n${GATE}\n${own}`)).services.get('s')!.approval
+    expect(await asked('')).toBeUndefined()
+    expect(await asked('approval = "post"')).toEqual({ channel: 'post', timeoutMs: 120_000 })
+    expect(await asked('approval = "post"\napprover = "bob"\napproval_timeout = "5m"')).toEqual({
+      channel: 'post',
+      approver: 'bob',
+      timeoutMs: 300_000,
+    })
+  })
+
+  it.each([
+    [POST + DOOR, 'approval = "phone"', 'approval: there is no such way: write [delivery.phone]'],
+    [POST, 'approval = "post"', 'approval: is answered by a link, which nothing would answer'],
+    [
+      `${POST}[http]\nlisten = ["127.0.0.1:8975"]\n`,
+      'approval = "post"',
+      'approval: is answered by a link, which nothing would answer: write [http] with public',
+    ],
+    [POST + DOOR, 'approver = "bob"', 'approver: belongs to an approval, but there is none'],
+    [
+      POST + DOOR,
+      'approval_timeout = "1m"',
+      'approval_timeout: belongs to an approval, but there is none',
+    ],
+    [
+      POST + DOOR,
+      'approval = "post"\napproval_timeout = "10m"',
+      'approval_timeout: write a duration from "10s" to "9m"',
+    ],
+    [POST + DOOR, 'approval = "post"\napprover = "Bob"', 'approver: '],
+  ])('%s %s', async (around, own, expected) => {
+    expect(await problems(`${around}[services.s]\n${GATE}\n${own}`)).toEqual([
+      expect.stringContaining(`services.s.${expected}`),
+    ])
+  })
+})
+
 describe('a permit', () => {
   it('says where to, for which account, and in which file', async () => {
     expect(

@@ -29,13 +29,18 @@ export const approvalRoute =
     if (answer === 'yes' || answer === 'no') {
       return decide(request, approvals, token, answer === 'yes')
     }
-    return { ...show(request, approvals.look(token), clock), status: 400 }
+    return show(request, approvals.look(token), clock, 400)
   }
 
 /** The same for what was answered, ran out, was altered, guessed, or never there. */
 const OVER = 'It was answered already, its time is up, or the link is not whole.'
 
-function show(request: WebRequest, awaiting: Awaiting | undefined, clock: Clock): WebAnswer {
+function show(
+  request: WebRequest,
+  awaiting: Awaiting | undefined,
+  clock: Clock,
+  status = 200,
+): WebAnswer {
   if (!awaiting) return say(request, 404, 'Nothing to answer here', OVER)
   const { device, network, source, since, until } = awaiting
   const from = formatNetwork(network)
@@ -48,7 +53,7 @@ function show(request: WebRequest, awaiting: Awaiting | undefined, clock: Clock)
     ['Answer within', formatDuration(left)],
   ] as const
   if (!wantsPage(request)) {
-    return line(200, facts.map(([name, value]) => `${name}: ${value}`).join('\n'))
+    return line(status, facts.map(([name, value]) => `${name}: ${value}`).join('\n'))
   }
   const listed = facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)
   const body = html`<dl>${listed}</dl>
@@ -56,7 +61,7 @@ function show(request: WebRequest, awaiting: Awaiting | undefined, clock: Clock)
 <button name="answer" value="yes">Approve</button>
 <button name="answer" value="no" class="no">Deny</button>
 </form>`
-  return page({ title: `Let ${awaiting.user} in?`, body })
+  return page({ status, title: `Let ${awaiting.user} in?`, body })
 }
 
 async function decide(
