@@ -37,6 +37,11 @@ serve({
     await Promise.all(sent)
   },
 
+  /** Every TCP service speaks, to all who are connected. */
+  shout(text: string): void {
+    for (const socket of accepted) socket.write(text)
+  },
+
   /** Whether a text comes without having been asked for. */
   hears: (id: number, text: string, limitMs: number): Promise<boolean> =>
     within(limitMs, () => talks.get(id)!.heard.includes(text)),

@@ -55,6 +55,11 @@ export class Host extends Namespace {
     return this.#agent.call('speak', port, text)
   }
 
+  /** Lets the TCP services here send something to all who are connected. */
+  shout(text: string): Promise<void> {
+    return this.#agent.call('shout', text)
+  }
+
   /** Ends all services and connections here. */
   rest(): Promise<void> {
     return this.#agent.call('rest')

@@ -1,12 +1,14 @@
+import { type AddressScope, parseAddress, scopeOf } from '@oneknock/shared'
 import * as v from 'valibot'
 import type {
+  ForwardSettings,
   PermitSettings,
   RouterOpens,
   RouterSettings,
   RouterTrust,
   SecretSource,
 } from '../core/directory.ts'
-import { parseEndpoint } from './places.ts'
+import { parseEndpoint, parseListen } from './places.ts'
 import { list, parsed, table } from './tables.ts'
 import * as value from './values.ts'
 
@@ -16,6 +18,44 @@ const destination = parsed(
   text => parseEndpoint(text),
   'write a host and a port, such as "mail.internal:993"',
 )
+
+const INNER = '"10.0.0.5:22" or "[fd00::5]:22"'
+
+/** An address, since a name can change its mind, and the kernel knows none. */
+const inner = parsed(text => {
+  const place = parseListen(text)
+  const address = place && parseAddress(place.host)
+  const isHost = address && !NOBODY_BEHIND.has(scopeOf(address))
+  return isHost ? { address, port: place.port } : undefined
+}, `write the address and port of a host behind this one, such as ${INNER}`)
+
+const NOBODY_BEHIND: ReadonlySet<AddressScope> = new Set([
+  'unspecified',
+  'loopback',
+  'multicast',
+  'link-local',
+])
+
+const inners = v.pipe(
+  list(inner, `write a list, each ${INNER}`),
+  v.minLength(1, `write at least one, such as ${INNER}`),
+)
+
+/** In the service's own table, beside its ports. */
+export const forwardKeys = {
+  forward: v.optional(v.lazy(input => (Array.isArray(input) ? inners : oneInner))),
+  masquerade: v.optional(value.flag),
+}
+
+const oneInner = v.pipe(
+  inner,
+  v.transform(place => [place]),
+)
+
+type ForwardKeys = { [K in keyof typeof forwardKeys]: v.InferOutput<(typeof forwardKeys)[K]> }
+
+export const toForward = ({ forward, masquerade }: ForwardKeys): ForwardSettings | undefined =>
+  forward && { to: forward, masquerade: masquerade ?? false }
 
 /** In the service's own table, beside its other keys. */
 export const permitKeys = {

@@ -1,4 +1,4 @@
-import { formatNetwork, type Network, parseAddress, scopeOf } from '@oneknock/shared'
+import { familyOf, formatNetwork, type Network, parseAddress, scopeOf } from '@oneknock/shared'
 import { type Endpoint, isPersonal, type Service } from '../core/directory.ts'
 import type { HttpSettings } from '../core/http.ts'
 import type { RadiusSettings } from '../core/radius.ts'
@@ -32,6 +32,7 @@ export function checkRules(parts: Parts): Problem[] {
       ...(firewall ? openingRules(service, firewall.backend) : []),
       ...lifetimeRules(service),
       ...destinationRules(service),
+      ...(firewall ? forwardRules(service, firewall.backend) : []),
       ...loopRules(service),
       ...personalRules(service),
       ...routerRules(service, channels),
@@ -107,6 +108,35 @@ function destinationRules({ name, ports, destination }: Service): Problem[] {
   const message =
     'says whose ports are guarded, but there are none; write ports = ["tcp/22"] as well'
   return [conflict(['services', name, 'destination'], message)]
+}
+
+/** Every port must lead somewhere, and by one way only. */
+function forwardRules(service: Service, backend: Backend): Problem[] {
+  const { name, ports, forward, gate, exec, permit, routeros, destination } = service
+  if (!forward) return []
+  const at = (key: string): Path => ['services', name, key]
+  const problems: Problem[] = []
+  const others = { gate, exec, permit, routeros, destination: destination.length > 0 }
+  for (const [key, present] of Object.entries(others)) {
+    if (!present) continue
+    problems.push(conflict(at(key), 'cannot be together with forward; make two services of it'))
+  }
+  if (backend !== 'nftables') {
+    const message = `only nftables leads ports on: write backend = "nftables" under [firewall], or gate = { listen = …, forward = … } here`
+    return [...problems, conflict(at('forward'), message)]
+  }
+  if (ports.length === 0) {
+    const message = 'says where ports lead, but there are none; write ports = ["tcp/2222"] as well'
+    return [...problems, conflict(at('forward'), message)]
+  }
+  for (const family of [4, 6] as const) {
+    const { length } = forward.to.filter(({ address }) => familyOf(address) === family)
+    if (length === 0 || length === ports.length) continue
+    const ofPorts = ports.length === 1 ? 'the port' : `each of the ${ports.length} ports, in order`
+    const message = `has ${length} for IPv${family}; write one for ${ofPorts}, or none`
+    problems.push(conflict(at('forward'), message))
+  }
+  return problems
 }
 
 /** Another host may well have the same port; this host's loopback reaches the gate itself. */

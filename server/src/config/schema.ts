@@ -3,7 +3,7 @@ import * as v from 'valibot'
 import type { ExecSettings, GateSettings, Service } from '../core/directory.ts'
 import { approvalKeys, NEEDS_APPROVAL, toApproval } from './approval.ts'
 import { BACKENDS, DEFAULT_HELPER_SOCKET, DEFAULT_STATE_FOLDER } from './defaults.ts'
-import { permitKeys, routerSchema, toPermit } from './openers.ts'
+import { forwardKeys, permitKeys, routerSchema, toForward, toPermit } from './openers.ts'
 import { parseEndpoint } from './places.ts'
 import { parsed, table } from './tables.ts'
 import { isTable } from './toml.ts'
@@ -141,11 +141,19 @@ export const serviceSchema = v.pipe(
     test_only: v.optional(value.flag),
     ...approvalKeys,
     destination: v.optional(value.networks, []),
+    ...forwardKeys,
     gate: v.optional(gateSchema),
     exec: v.optional(execSchema),
     routeros: v.optional(routerSchema),
     ...permitKeys,
   }),
+  v.forward(
+    v.check(
+      ({ forward, masquerade }) => forward !== undefined || masquerade === undefined,
+      'belongs to a forward, but there is none: write forward = "10.0.0.5:22" too',
+    ),
+    ['masquerade'],
+  ),
   v.forward(
     v.check(
       ({ permit, account }) => permit === undefined || account !== undefined,
@@ -204,6 +212,7 @@ export const serviceSchema = v.pipe(
       testOnly: raw.test_only,
       approval: toApproval(raw),
       destination: raw.destination,
+      forward: toForward(raw),
       gate: raw.gate,
       exec: raw.exec,
       permit: toPermit(raw),

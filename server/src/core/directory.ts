@@ -1,4 +1,4 @@
-import type { Network } from '@oneknock/shared'
+import type { Address, Network } from '@oneknock/shared'
 import type { Schedule } from './schedule.ts'
 
 /** Who may open what: the parsed configuration as the core sees it. Immutable; a reload makes a new one. */
@@ -117,6 +117,8 @@ export interface Service {
   readonly testOnly?: boolean | undefined
   /** Guarded although it is not this host's address: a host that this one forwards to. */
   readonly destination: readonly Network[]
+  /** Hosts behind this one that the ports lead to, for whoever is let in; absent: to this host. */
+  readonly forward?: ForwardSettings | undefined
   readonly gate: GateSettings | undefined
   readonly exec: ExecSettings | undefined
   readonly permit?: PermitSettings | undefined
@@ -140,6 +142,13 @@ export interface ApprovalSettings {
 export interface Endpoint {
   readonly host: string
   readonly port: number
+}
+
+export interface ForwardSettings {
+  /** For each family none, or one for each port, in the order of the ports (`leadsOf`). */
+  readonly to: readonly { readonly address: Address; readonly port: number }[]
+  /** The inner host sees this host's address, so that its answers come back this way. */
+  readonly masquerade: boolean
 }
 
 export interface GateSettings {

@@ -169,7 +169,7 @@ describe('an error names the line, the key, what was found and what would be rig
     ['lifetme = "30s"', 'lifetme: no such key; did you mean lifetime?'],
     [
       'notify = "phone"',
-      'notify: no such key; those known here are ports, lifetime, max_lifetime, max_prefix, factor, require_address, behind_proxy, on_expiry, schedule, networks, test_only, approval, approval_timeout, approver, destination, gate, exec, routeros, permit, account, authorized_keys',
+      'notify: no such key; those known here are ports, lifetime, max_lifetime, max_prefix, factor, require_address, behind_proxy, on_expiry, schedule, networks, test_only, approval, approval_timeout, approver, destination, forward, masquerade, gate, exec, routeros, permit, account, authorized_keys',
     ],
     [
       'lifetime = "1h"\nmax_lifetime = "5m"',

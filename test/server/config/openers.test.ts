@@ -388,3 +388,53 @@ describe('a user’s file', () => {
     expect(await parse(text)).toMatchObject({ ok: false, error: [{ key }] })
   })
 })
+
+describe('a forward', () => {
+  const NFT = '[firewall]\nbackend = "nftables"\n[services.s]\n'
+
+  it('leads the ports to a host behind this one, for one family or both', async () => {
+    const one = await config(`${NFT}ports = ["tcp/2222"]\nforward = "10.0.0.5:22"`)
+    expect(one.services.get('s')!.forward).toEqual({
+      to: [{ address: '10.0.0.5', port: 22 }],
+      masquerade: false,
+    })
+    const two = await config(
+      `${NFT}ports = ["tcp/2222"]\nforward = ["10.0.0.5:22", "[fd00::5]:22"]\nmasquerade = true`,
+    )
+    expect(two.services.get('s')!.forward).toEqual({
+      to: [
+        { address: '10.0.0.5', port: 22 },
+        { address: 'fd00::5', port: 22 },
+      ],
+      masquerade: true,
+    })
+  })
+
+  const PORT = 'ports = ["tcp/2222"]\n'
+  const TO = 'forward = "10.0.0.5:22"\n'
+  it.each([
+    [`${NFT}${PORT}forward = "nas:22"`, 'services.s.forward: write the address and port of a host'],
+    [
+      `${NFT}${PORT}forward = ["127.0.0.1:22"]`,
+      'services.s.forward[0]: write the address and port',
+    ],
+    [`${NFT}${PORT}forward = []`, 'services.s.forward: write at least one'],
+    [`${NFT}${PORT}masquerade = true`, 'services.s.masquerade: belongs to a forward'],
+    [`${NFT}${TO}`, 'services.s.forward: says where ports lead, but there are none'],
+    [
+      `${NFT}ports = ["tcp/1", "udp/1"]\n${TO}`,
+      'services.s.forward: has 1 for IPv4; write one for each of the 2 ports, in order, or none',
+    ],
+    [
+      `${NFT}${PORT}${TO}exec = { open = ["/bin/true"] }`,
+      'services.s.exec: cannot be together with forward',
+    ],
+    [
+      `${NFT}${PORT}${TO}destination = ["10.0.0.9"]`,
+      'services.s.destination: cannot be together with forward',
+    ],
+    [`[services.s]\n${PORT}${TO}`, 'services.s.forward: only nftables leads ports on'],
+  ])('refuses %j', async (text, problem) => {
+    expect(await problems(text)).toEqual(expect.arrayContaining([expect.stringContaining(problem)]))
+  })
+})

@@ -3,7 +3,7 @@ import type { Report } from './events.ts'
 import type { Flow } from './flows.ts'
 import { type Cut, resetSockets } from './reset.ts'
 import type { GuardTable } from './table.ts'
-import { samePort } from './zones.ts'
+import { isHere, samePort } from './zones.ts'
 
 /** Cuts at once: together they cost one listing, and their filter fits in an argument of `ss`. */
 const BATCH_MAX = 100
@@ -51,7 +51,7 @@ export class Cutter {
     await this.#table.forget(
       ({ zone: name, flow }) => cuts.find(cut => cut.zone.name === name && ends(cut, flow))?.zone,
     )
-    const message = await resetSockets(cuts.filter(({ zone }) => zone.destination.length === 0))
+    const message = await resetSockets(cuts.filter(({ zone }) => isHere(zone)))
     if (message) this.#report({ kind: 'sockets-kept', message })
   }
 }

@@ -7,6 +7,7 @@ import {
   wirePrefix,
 } from '@oneknock/shared'
 import type { Port, Service } from '../../core/directory.ts'
+import { describeLead, sameLeads } from '../../core/forwards.ts'
 import { type Opening, openingKey } from '../../core/openings.ts'
 import type { Flow, OpenElement } from './flows.ts'
 import { hasPort, samePort, type Zone } from './zones.ts'
@@ -205,4 +206,5 @@ const samePlace = (a: Place, b: Place): boolean =>
   a.service.ports.length === b.service.ports.length &&
   a.service.ports.every((port, i) => samePort(port, b.service.ports[i]!)) &&
   a.zone.destination.length === b.zone.destination.length &&
-  a.zone.destination.every((network, i) => sameNetwork(network, b.zone.destination[i]!))
+  a.zone.destination.every((network, i) => sameNetwork(network, b.zone.destination[i]!)) &&
+  sameLeads(a.zone.leads.map(describeLead), b.zone.leads.map(describeLead))

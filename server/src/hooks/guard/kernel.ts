@@ -26,6 +26,8 @@ export interface Listing {
   readonly live: readonly LiveElement[]
   /** The ports that each zone guards. */
   readonly guarded: ReadonlyMap<string, readonly Port[]>
+  /** Where the ports of a zone lead that leads elsewhere, as `describeLead` says it. */
+  readonly leads?: ReadonlyMap<string, readonly string[]>
   /** Milliseconds until a guard on trial lets go; 0 if it has, `undefined` if it is not on trial. */
   readonly trial: number | undefined
 }

@@ -1,5 +1,6 @@
 import { contains } from '@oneknock/shared'
 import type { Port } from '../../core/directory.ts'
+import { describeLead, sameLeads } from '../../core/forwards.ts'
 import { type LiveElement, TCP_FLOW_MS, UDP_FLOW_MS } from './flows.ts'
 import type { Listing } from './kernel.ts'
 import type { SeenFlow } from './sockets.ts'
@@ -33,6 +34,13 @@ export const carried = (live: readonly LiveElement[], zones: readonly Zone[]): L
   live.filter(({ zone: name, flow }) =>
     zones.some(zone => zone.name === name && hasPort(zone.ports, flow)),
   )
+
+/** Zones that lead where they led before: what goes on through others would lead astray. */
+export const leadingAsBefore = (zones: readonly Zone[], before: Listing): Zone[] =>
+  zones.filter(({ name, leads }) => {
+    const old = before.leads?.get(name)
+    return old === undefined || sameLeads(old, leads.map(describeLead))
+  })
 
 /** Before a port was guarded nobody judged who may talk to it, so whoever does goes on. */
 export const newlyGuarded =

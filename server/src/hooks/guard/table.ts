@@ -7,9 +7,10 @@ import { admits, type Held } from './held.ts'
 import type { Guard, GuardKernel, Listing } from './kernel.ts'
 import { Living } from './living.ts'
 import { Rhythm } from './rhythm.ts'
-import { carried, newlyGuarded, seeds } from './seeds.ts'
+import { carried, leadingAsBefore, newlyGuarded, seeds } from './seeds.ts'
 import { readFlows } from './sockets.ts'
 import { type Trial, TrialClock } from './trial-clock.ts'
+import { forgetFormerLeads } from './unlead.ts'
 import { hasPort, type Zone } from './zones.ts'
 
 /** Milliseconds between looks at the rules: a second without a guard is the most that may be. */
@@ -161,9 +162,11 @@ export class GuardTable {
 
   async #takeTheirPlace(before: Listing | undefined): Promise<number> {
     const { zones } = this.#guard
-    const old = before ? carried(before.live, zones) : []
+    const old = before ? carried(before.live, leadingAsBefore(zones, before)) : []
     const found = seeds(await readFlows(), zones, newlyGuarded(before))
-    return this.#putUp([...old, ...found])
+    const flows = await this.#putUp([...old, ...found])
+    if (before) await forgetFormerLeads(before, zones)
+    return flows
   }
 
   async #putUp(live: readonly LiveElement[]): Promise<number> {

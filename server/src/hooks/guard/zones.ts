@@ -1,5 +1,6 @@
 import { type Family, type Network, wirePrefix } from '@oneknock/shared'
 import type { Port, Service } from '../../core/directory.ts'
+import { type Lead, leadsOf } from '../../core/forwards.ts'
 
 /**
  * Ports that are guarded together: this host's own, or those of one service that lies behind it.
@@ -11,6 +12,9 @@ export interface Zone {
   readonly name: string
   /** Empty: this host itself. */
   readonly destination: readonly Network[]
+  /** Where its ports lead to, if that is not this host: then it is the zone of one service. */
+  readonly leads: readonly Lead[]
+  readonly masquerade: boolean
   readonly services: readonly Service[]
   readonly ports: readonly Port[]
   /** Ports that only services with `on_expiry = "cut"` open: their flows never outlive a grant. */
@@ -24,11 +28,17 @@ export const SINGLE = { 4: 32, 6: 128 } as const
 
 export function zonesOf(services: readonly Service[]): Zone[] {
   const guarded = services.filter(service => service.ports.length > 0)
-  const here = guarded.filter(service => service.destination.length === 0)
+  const led = guarded.filter(service => service.forward)
+  const here = guarded.filter(service => service.destination.length === 0 && !service.forward)
   const elsewhere = guarded.filter(service => service.destination.length > 0)
   return [
     ...(here.length > 0 ? [zone('host', [], here)] : []),
     ...elsewhere.map(service => zone(`to_${service.name}`, service.destination, [service])),
+    ...led.map(service => ({
+      ...zone(`via_${service.name}`, [], [service]),
+      leads: leadsOf(service),
+      masquerade: service.forward?.masquerade ?? false,
+    })),
   ]
 }
 
@@ -46,11 +56,28 @@ export const portsOf = (zones: readonly Zone[]): Port[] =>
 export const keptUdpPorts = ({ ports, cutPorts }: Zone): Port[] =>
   ports.filter(port => port.protocol === 'udp' && !hasPort(cutPorts, port))
 
-/** UDP cannot tell who spoke first: whether what is cut must be remembered. */
-export const remembersCuts = (zone: Zone): boolean => keptUdpPorts(zone).length > 0
+/**
+ * Whether what is cut must be remembered: of UDP, which cannot tell who spoke first, and of what is
+ * led on, so that both ends hear of it.
+ */
+export const remembersCuts = (zone: Zone): boolean =>
+  zone.leads.length > 0 || keptUdpPorts(zone).length > 0
 
 /** Whether the server's next packet would look like the first of a flow of its own. */
 export const mayRevive = (zone: Zone, port: Port): boolean => hasPort(keptUdpPorts(zone), port)
+/**
+ * Whether its ports lead elsewhere and its flows never outlive a grant. Then `live` lets nobody in:
+ * it is how it is known, when the time comes, whose flows are to be cut.
+ */
+export const endsWithGrant = ({ leads, cutPorts }: Zone): boolean =>
+  leads.length > 0 && cutPorts.length > 0
+
+/** Whether its sockets are this host's. */
+export const isHere = ({ destination, leads }: Zone): boolean =>
+  destination.length === 0 && leads.length === 0
+
+export const leadsIn = ({ leads }: Zone, family: Family): Lead[] =>
+  leads.filter(lead => lead.family === family)
 
 function zone(name: string, destination: readonly Network[], services: readonly Service[]): Zone {
   const ports = distinct(services.flatMap(service => service.ports))
@@ -58,6 +85,8 @@ function zone(name: string, destination: readonly Network[], services: readonly 
   return {
     name,
     destination,
+    leads: [],
+    masquerade: false,
     services,
     ports,
     cutPorts: ports.filter(port => !kept.some(service => hasPort(service.ports, port))),

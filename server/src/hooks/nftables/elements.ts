@@ -31,12 +31,12 @@ export function openCommand({ zone, network, port, remaining }: OpenElement): st
 const removeCommand = (set: string, key: string): string =>
   `${addCommand(set, [key])}; delete element ${TABLE} ${set} { ${key} }`
 
-/** Forgets a flow; and one of UDP is kept from being taken for the host's own (see `ruleset`). */
-export function cutCommand(zone: string, flow: Flow, remember: boolean): string {
+/** Forgets a flow, and remembers by these names that it was cut (see `zone-chains`, `leads`). */
+export function cutCommand(zone: string, flow: Flow, remembered: readonly Flow[]): string {
   const family = familyOf(flow.address)
-  const key = flowKey(flow)
-  const gone = removeCommand(liveSetName(zone, family), key)
-  return remember ? `${gone}; ${addCommand(cutSetName(zone, family), [key])}` : gone
+  const gone = removeCommand(liveSetName(zone, family), flowKey(flow))
+  if (remembered.length === 0) return gone
+  return `${gone}; ${addCommand(cutSetName(zone, family), remembered.map(flowKey))}`
 }
 
 /** Elements in a command: few enough that a door need not wait long behind it. */

@@ -1,8 +1,9 @@
 import { familyOf, familyPrefix, type Network } from '@oneknock/shared'
 import type { Flow, LiveElement, OpenElement } from '../guard/flows.ts'
 import type { Filling, Guard, GuardKernel, Listing } from '../guard/kernel.ts'
-import { mayRevive, SINGLE, type Zone } from '../guard/zones.ts'
+import { SINGLE, type Zone } from '../guard/zones.ts'
 import { cutCommand, fillCommands, openCommand, openSet } from './elements.ts'
+import { remembered } from './leads.ts'
 import { parseListing, skeleton } from './listing.ts'
 import { type NftRunner, printTable } from './nft.ts'
 import { renderCommand } from './ruleset.ts'
@@ -62,7 +63,7 @@ export class NftKernel implements GuardKernel {
 
   forget(doomed: readonly { readonly zone: Zone; readonly flow: Flow }[]): Promise<void> {
     const commands = doomed.map(({ zone, flow }) =>
-      cutCommand(zone.name, flow, mayRevive(zone, flow)),
+      cutCommand(zone.name, flow, remembered(zone, flow)),
     )
     return this.#nft.write(commands.join('; '))
   }

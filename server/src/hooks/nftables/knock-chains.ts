@@ -1,5 +1,5 @@
 import { PACKET_BYTES } from '@oneknock/shared'
-import { baseChain, chain, maskedSource, SIDES, set } from './text.ts'
+import { baseChain, chain, masked, SIDES, set } from './text.ts'
 
 /** A good device sends a few packets for a knock; this is for floods, and still far from the daemon's own limit. */
 const METER_RATE = 1000
@@ -38,7 +38,7 @@ export function knockSetsAndChains(ports: readonly number[]): string[] {
       `ip length != ${IPV4_HEADER + DATAGRAM} drop`,
       `ip6 length != ${DATAGRAM} drop`,
       ...SIDES.map(side => {
-        const source = maskedSource(side, METER_PREFIX[side.family])
+        const source = masked(side, METER_PREFIX[side.family])
         const over = `limit rate over ${METER_RATE}/second burst ${METER_RATE} packets`
         return `update @meter${side.family} { ${source} ${over} } drop`
       }),

@@ -3,6 +3,7 @@ import type { Port, Protocol } from '../../core/directory.ts'
 import type { LiveElement, OpenElement } from '../guard/flows.ts'
 import type { Listing } from '../guard/kernel.ts'
 import { parseDuration } from './elements.ts'
+import { parseLeads } from './leads.ts'
 import { parseTrial } from './trial.ts'
 
 /** As nft prints sets: what moves stands between these braces, or behind the mark of a remark. */
@@ -34,7 +35,8 @@ export function parseListing(text: string): Listing {
     else if (liveSet) live.push(...liveElements(liveSet[1]!, elementsIn(body)))
   }
   const trial = parseTrial(text)
-  return { open, live, trial, guarded: trial === 0 ? new Map() : guardedPorts(text) }
+  const guarded = trial === 0 ? new Map() : guardedPorts(text)
+  return { open, live, trial, guarded, leads: parseLeads(text) }
 }
 
 interface Element {

@@ -3,6 +3,7 @@ import type { Guard } from '../guard/kernel.ts'
 import { portsOf, type Zone } from '../guard/zones.ts'
 import { TABLE } from './elements.ts'
 import { knockSetsAndChains } from './knock-chains.ts'
+import { leadBaseChains, refusals } from './leads.ts'
 import { addressIn, baseChain, chain, portIn } from './text.ts'
 import { onTrialIn, TRIAL_DEFINITION, trialCommands } from './trial.ts'
 import { zoneAddress, zoneChains, zoneSets } from './zone-chains.ts'
@@ -49,6 +50,7 @@ const definition = (
   ...zones.flatMap(zone => zoneSets(zone, declared)),
   ...zones.flatMap(zone => zoneChains(zone, declared)),
   ...guardChains(zones, allow, onTrial),
+  ...leadBaseChains(zones, allow),
   ...knockSetsAndChains(spaPorts),
   '}',
 ]
@@ -71,6 +73,7 @@ function guardChains(
       ...addressIn('saddr', allow).map(match => `${match} accept`),
       // Every zone may admit before any drops, since two may hold the same address.
       ...judged(({ name }) => `jump ${name}`),
+      ...zones.flatMap(refusals),
       ...judged(() => 'drop'),
     ]),
     // Before DNAT, so that the port is the one that was asked for, published or not.
@@ -78,6 +81,9 @@ function guardChains(
     // After SNAT, so that the port is the one that will be answered to.
     ...baseChain('own', 'postrouting', 'srcnat + 10', [
       'oif lo accept',
+      ...(zones.some(({ leads }) => leads.length > 0) ? addressIn('daddr', allow) : []).map(
+        match => `${match} accept`,
+      ),
       ...zones.flatMap(zone =>
         zoneAddress(zone, 'saddr').map(
           match => `${portIn('sport', zone.ports)} ${match} jump ${zone.name}_own`,

@@ -45,11 +45,12 @@ export const chain = (name: string, rules: readonly string[]): string[] => [
 
 export const baseChain = (
   name: string,
-  hook: 'prerouting' | 'postrouting' | 'output',
+  hook: 'prerouting' | 'forward' | 'postrouting' | 'output',
   priority: string,
   rules: readonly string[],
+  type: 'filter' | 'nat' = 'filter',
 ): string[] =>
-  chain(name, [`type filter hook ${hook} priority ${priority}; policy accept;`, ...rules])
+  chain(name, [`type ${type} hook ${hook} priority ${priority}; policy accept;`, ...rules])
 
 /** Anonymous sets: nobody can change them apart from the rule, which the heartbeat reads. */
 export const portIn = (field: 'dport' | 'sport', ports: readonly Port[]): string =>
@@ -76,7 +77,20 @@ const ALL_ONES = {
 }
 
 /** `ip saddr & 255.255.255.0`; a single address needs no mask. */
-export function maskedSource({ family, ip }: Side, prefix: number): string {
+export function masked(
+  { family, ip }: Side,
+  prefix: number,
+  field: 'saddr' | 'daddr' = 'saddr',
+): string {
   const network = maskNetwork(ALL_ONES[family], wirePrefix(family, prefix))
-  return network.address === ALL_ONES[family] ? `${ip} saddr` : `${ip} saddr & ${network.address}`
+  const whole = network.address === ALL_ONES[family]
+  return whole ? `${ip} ${field}` : `${ip} ${field} & ${network.address}`
 }
+
+/** A flow by its packets towards a guarded port, as sets hold it; and by those that come back. */
+export const inward = (ip: Side['ip']): string => `${ip} saddr . meta l4proto . th sport . th dport`
+export const outward = (ip: Side['ip']): string =>
+  `${ip} daddr . meta l4proto . th dport . th sport`
+
+export const note = (verb: 'add' | 'update', into: string, key: string, ms: number): string =>
+  `${verb} @${into} { ${key} timeout ${formatDuration(ms)} }`

@@ -1,8 +1,27 @@
 import type { Family } from '@oneknock/shared'
 import { CUT_MS, TCP_FLOW_MS, UDP_FLOW_MS } from '../guard/flows.ts'
-import { keptUdpPorts, remembersCuts, SINGLE, type Zone } from '../guard/zones.ts'
-import { cutSetName, formatDuration, liveSetName, openSetName, TABLE } from './elements.ts'
-import { addressIn, chain, maskedSource, portIn, SIDES, type Side, set } from './text.ts'
+import {
+  endsWithGrant,
+  keptUdpPorts,
+  leadsIn,
+  remembersCuts,
+  SINGLE,
+  type Zone,
+} from '../guard/zones.ts'
+import { cutSetName, liveSetName, openSetName, TABLE } from './elements.ts'
+import { backRules, leadChains, leadRules } from './leads.ts'
+import {
+  addressIn,
+  chain,
+  inward,
+  masked,
+  note,
+  outward,
+  portIn,
+  SIDES,
+  type Side,
+  set,
+} from './text.ts'
 
 /**
  * Flows remembered for a zone and family at most; about 100 bytes each, taken only when needed.
@@ -34,6 +53,7 @@ export function zoneChains(zone: Zone, declared: ReadonlySet<string>): string[] 
         prefixesInUse(zone, side.family, declared).map(prefix => openRule(zone, side, prefix)),
       ),
       ...familyChain(zone, side),
+      ...leadChains(zone, side, prefixesInUse(zone, side.family, declared)),
     ]),
     ...chain(zone.name, [`meta nfproto vmap { ${byFamily.join(', ')} }`]),
     ...chain(`${zone.name}_own`, ownRules(zone)),
@@ -46,8 +66,12 @@ export function zoneChains(zone: Zone, declared: ReadonlySet<string>): string[] 
  */
 export function declareCommand(zone: Zone, family: Family, prefix: number): string {
   const side = SIDES.find(other => other.family === family)!
-  const rule = `add rule ${TABLE} ${openChain(zone, side)} ${openRule(zone, side, prefix)}`
-  return `add ${openSetIn(zone, side, prefix, `${TABLE} `)}; ${rule}`
+  const rules = [
+    `${openChain(zone, side)} ${openRule(zone, side, prefix)}`,
+    ...leadRules(zone, side, prefix).map(([chain, rule]) => `${chain} ${rule}`),
+  ]
+  const adding = rules.map(rule => `add rule ${TABLE} ${rule}`).join('; ')
+  return `add ${openSetIn(zone, side, prefix, `${TABLE} `)}; ${adding}`
 }
 
 /**
@@ -62,13 +86,20 @@ export function zoneAddress({ destination }: Zone, field: 'daddr' | 'saddr'): st
 /** Lets a packet of this family in that has a right to it, and returns for any other. */
 function familyChain(zone: Zone, side: Side): string[] {
   const { family, ip } = side
+  // What leads elsewhere leads to nothing here: a grant for it must not open a port of this host.
+  if (zone.leads.length > 0 && leadsIn(zone, family).length === 0) {
+    return chain(`${zone.name}${family}`, ['drop'])
+  }
   const live = liveSetName(zone.name, family)
   const passesIfLive = (match: string, timeout: number) =>
     `${match} ${inward(ip)} @${live} ${note('update', live, inward(ip), timeout)} accept`
-  return chain(`${zone.name}${family}`, [
+  const passing = [
     // A new connection is never an old flow, or whoever was in once could come back by his port.
     passesIfLive('tcp flags & (syn | ack) != syn', TCP_FLOW_MS),
     passesIfLive('meta l4proto udp', UDP_FLOW_MS),
+  ]
+  return chain(`${zone.name}${family}`, [
+    ...(endsWithGrant(zone) ? [] : passing),
     `goto ${openChain(zone, side)}`,
   ])
 }
@@ -79,7 +110,7 @@ const openSetIn = (zone: Zone, { family, type }: Side, prefix: number, table = '
   set(table + openSetName(zone.name, family, prefix), `${type} . inet_proto . inet_service`)
 
 function openRule(zone: Zone, side: Side, prefix: number): string {
-  const key = `${maskedSource(side, prefix)} . meta l4proto . th dport`
+  const key = `${masked(side, prefix)} . meta l4proto . th dport`
   const opened = `@${openSetName(zone.name, side.family, prefix)}`
   return `${key} ${opened} goto ${zone.name}_admit${side.family}`
 }
@@ -95,6 +126,14 @@ const prefixesInUse = (zone: Zone, family: Family, declared: ReadonlySet<string>
  * there is no room to remember it, it passes all the same: hence rules of their own.
  */
 function admitChain(zone: Zone, { family, ip }: Side): string[] {
+  if (endsWithGrant(zone)) {
+    const remember = (ms: number) => note('update', liveSetName(zone.name, family), inward(ip), ms)
+    return chain(`${zone.name}_admit${family}`, [
+      `meta l4proto tcp ${remember(TCP_FLOW_MS)}`,
+      `meta l4proto udp ${remember(UDP_FLOW_MS)}`,
+      'accept',
+    ])
+  }
   const neverOutlives = zone.cutPorts.length > 0 ? [`${portIn('dport', zone.cutPorts)} accept`] : []
   return chain(`${zone.name}_admit${family}`, [
     ...neverOutlives,
@@ -114,7 +153,7 @@ function admitChain(zone: Zone, { family, ip }: Side): string[] {
  */
 function ownRules(zone: Zone): string[] {
   const kept = keptUdpPorts(zone)
-  return SIDES.flatMap(({ family, ip }) => {
+  const own = SIDES.flatMap(({ family, ip }) => {
     const [live, cut] = [liveSetName(zone.name, family), cutSetName(zone.name, family)]
     const flow = outward(ip)
     const remember = note('update', live, flow, UDP_FLOW_MS)
@@ -125,10 +164,5 @@ function ownRules(zone: Zone): string[] {
     ]
     return [`tcp flags & (syn | ack) == syn ${remember}`, ...(kept.length > 0 ? udp : [])]
   })
+  return [...backRules(zone), ...own]
 }
-
-const inward = (ip: Side['ip']): string => `${ip} saddr . meta l4proto . th sport . th dport`
-const outward = (ip: Side['ip']): string => `${ip} daddr . meta l4proto . th dport . th sport`
-
-const note = (verb: 'add' | 'update', into: string, key: string, ms: number): string =>
-  `${verb} @${into} { ${key} timeout ${formatDuration(ms)} }`
