@@ -11,7 +11,7 @@ import type { Granting } from './granting.ts'
 import type { Approvals, Awaiting } from './listeners/listener.ts'
 
 /**
- * Messages that one user can have sent to one approver at once, and milliseconds in which they earn
+ * Messages that one user, or somebody at a door in their name, can have sent to one approver at once, and milliseconds in which they earn
  * another: whoever stole a password is not to wear somebody down until they press Approve.
  */
 const ASK_BURST = 5
@@ -53,10 +53,10 @@ export class Approving implements Approvals {
     this.#lent = lent
   }
 
-  /** `undefined`: that user has asked that approver too often. */
-  readonly newTokenHash = (approver: string, user: string): string | undefined => {
+  /** `undefined`: that approver has been asked too often by the same user, or through the same door. */
+  readonly newTokenHash = (approver: string, asker: string): string | undefined => {
     const { random, clock } = this.#parts
-    if (!this.#budget.take(`${user} asks ${approver}`, clock.monotonic())) return undefined
+    if (!this.#budget.take(`${asker} asks ${approver}`, clock.monotonic())) return undefined
     const { token, hash } = newToken(random)
     this.#tokens.set(hash, token)
     return hash

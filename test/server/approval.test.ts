@@ -221,6 +221,33 @@ describe('what was promised is void', () => {
     expect(await knock()).toMatchObject({ reason: 'approval-timeout' })
   })
 
+  it.each([
+    ['another approver', { ...approval, approver: 'carol' }],
+    ['another way', { ...approval, channel: 'post' }],
+  ])('when the service wants %s by now', async (_, wanted) => {
+    const k = start()
+    await knocks(k)()
+    k.setDirectory([alice, bob], [service('ssh'), service('vault', { approval: wanted })])
+    expect(await k.gatekeeper.approvals.decide(k.questions[0]!.token, true)).toMatchObject({
+      status: 'refused',
+      detail: 'somebody else is to be asked',
+    })
+    expect(await k.open()).toEqual([])
+  })
+
+  it('not by a reload that leaves it as it is, or asks nobody any more', async () => {
+    const k = start()
+    await knocks(k)()
+    k.setDirectory([alice, bob])
+    k.gatekeeper.revise()
+    k.setDirectory([alice, bob], [service('vault', { lifetime: 60 })])
+    k.gatekeeper.revise()
+    expect(await k.gatekeeper.approvals.decide(k.questions[0]!.token, true)).toMatchObject({
+      status: 'opened',
+      lifetime: 60,
+    })
+  })
+
   it('outside the hours of the service, though the yes comes in time', async () => {
     const schedule = { days: new Set([6]), from: 11 * 60, until: 12 * 60 + 1, zone: 'UTC' }
     const k = start({ services: [service('vault', { approval, schedule, lifetime: 3600 })] })
@@ -272,23 +299,25 @@ describe('what was promised is void', () => {
 })
 
 describe('asking', () => {
-  it('is bounded for each user and approver: nobody is worn down', async () => {
-    const k = start()
-    const statuses: string[] = []
-    for (let i = 0; i < 7; i++) {
-      const by = alice.devices[i % 2]!
-      const factor = { kind: 'recovery', code: '' } as const
-      const reply = await k.gatekeeper.judge(
-        claim(k, { factor, approval: { ...approval, insteadOfCode: true }, door: `d${by.label}` }),
-      )
-      statuses.push(
-        reply.kind === 'answer' ? `${reply.outcome.status} ${reply.outcome.reason}` : '',
-      )
+  it('is bounded for each user and each door: nobody is worn down', async () => {
+    const vault = service('vault', { approval, factor: 'none' })
+    const k = start({ services: [vault], users: [{ ...alice, services: ['vault'] }] })
+    const byDoor = async () => {
+      const instead = { ...approval, insteadOfCode: true }
+      const verdict = await k.gatekeeper.judge(claim(k, { services: [], approval: instead }))
+      return verdict.kind === 'answer' ? verdict.outcome : undefined
     }
-    expect(statuses).toEqual([...Array(5).fill('pending none'), ...Array(2).fill('refused locked')])
-    expect(k.questions).toHaveLength(5)
+    const byPacket = () => k.send(k.packet({ services: ['vault'] }))
+    // Whoever has no key takes nothing from those who have one.
+    for (const ask of [byDoor, byPacket]) {
+      for (let i = 0; i < 5; i++) expect(await ask()).toMatchObject({ status: 'pending' })
+      expect(await ask()).toMatchObject({ status: 'refused', reason: 'locked' })
+    }
+    expect(k.questions).toHaveLength(10)
+    expect(k.state.waiting.size).toBe(2)
     k.clock.pass(60_000)
-    expect(await knocks(k)()).toMatchObject({ status: 'pending' })
+    expect(await byPacket()).toMatchObject({ status: 'pending' })
+    expect(await byPacket()).toMatchObject({ status: 'refused' })
   })
 })
 

@@ -175,8 +175,8 @@ export function kit(options: KitOptions = {}) {
     doors,
     counters,
     gatekeeper,
-    setDirectory: (users: readonly User[]) => {
-      directory = toDirectory(services, users)
+    setDirectory: (users: readonly User[], now: readonly Service[] = services) => {
+      directory = toDirectory(now, users)
       keyring.assign(users.flatMap(({ devices }) => devices))
     },
     open: async () =>

@@ -4,6 +4,7 @@ import { readRuleset, renderGuard } from '../compose/guard.ts'
 import { type Config, loadConfig } from '../config.ts'
 import { askDaemon } from '../control.ts'
 import { RECEIVE_BUFFER_BYTES } from '../core/limits.ts'
+import { approvalFindings } from '../doctor/approvals.ts'
 import { flowOffload, otherChains } from '../doctor/chains.ts'
 import { type Finding, finding, fine, type State } from '../doctor/finding.ts'
 import { guardFindings } from '../doctor/guard.ts'
@@ -17,6 +18,7 @@ import { systemFiles } from '../ledger/files.ts'
 import { readEntries } from '../ledger/read.ts'
 import { ledgerFolder, recollect } from '../recollect.ts'
 import { converse } from '../socket.ts'
+import { loadDirectory } from '../users.ts'
 import { bootFile } from './firewall.ts'
 import { colourAllowed, print, printJson } from './output.ts'
 
@@ -70,6 +72,7 @@ async function ofConfig(config: Config): Promise<Finding[]> {
     await disk(existsSync(ledger) ? ledger : config.state),
     ...(await daemon(config)),
     ...(await helper(config)),
+    ...(await approval(config)),
     ...(await firewall(config)),
     ...ledgerClock(await lastAt(config), Date.now(), config.freshness),
   ]
@@ -94,6 +97,12 @@ function letGo({ guard: { guard } }: Guarding): Finding[] {
   if (guard !== 'let go') return []
   const found = 'its trial ran out: nothing is guarded, all is open'
   return [finding('guard', 'problem', found, 'run: oneknockd firewall apply')]
+}
+
+/** Users that cannot be read are `check`'s business. */
+async function approval(config: Config): Promise<Finding[]> {
+  const directory = await loadDirectory(config)
+  return directory.ok ? approvalFindings({ ...config, directory: directory.value }) : []
 }
 
 async function helper({ services, helperSocket }: Config): Promise<Finding[]> {

@@ -8,6 +8,7 @@ import {
   toHex,
 } from '@oneknock/shared'
 import type { ApprovalSettings, Device, Directory, User } from './directory.ts'
+import { isDoor } from './doors.ts'
 import type { KnockEvent } from './events.ts'
 import { type Burn, checkFactor, type FactorVerdict, type Validation } from './factors.ts'
 import { type Grant, NO_GRANT } from './grants.ts'
@@ -28,10 +29,10 @@ export interface Circumstances {
   /** 16 random hexadecimal digits. */
   readonly newGrantId: () => string
   /**
-   * The hash of a fresh token for a link to this approver, which `user` has sent; `undefined` if they
+   * The hash of a fresh token for a link to this approver, which `asker` has sent; `undefined` if they
    * have sent too many.
    */
-  readonly newTokenHash: (approver: string, user: string) => string | undefined
+  readonly newTokenHash: (approver: string, asker: string) => string | undefined
   /** What the validation servers said of its OTP, if they were asked (`validating.ts`). */
   readonly validation?: Validation | undefined
 }
@@ -100,7 +101,9 @@ export function pending(
 ): KnockEvent {
   const { device, knock, source } = heard
   const asked = approver ?? device.user
-  const tokenHash = newTokenHash(asked, device.user)
+  // What strangers do at a door without a key takes nothing from the packet's.
+  const asker = isDoor(device.id) ? device.id : device.user
+  const tokenHash = newTokenHash(asked, asker)
   if (tokenHash === undefined) return refused(heard, 'locked', 'asked too often; wait a minute')
   const id = newGrantId()
   const waiting: Pending = {
