@@ -13,10 +13,9 @@
  * ```
  */
 
-import { systemClock } from './clock.ts'
 import { type KnockOptions, knockWith, type Target } from './knock.ts'
 import type { KnockResult } from './outcome.ts'
-import { udp } from './transport.ts'
+import { systemWorld } from './world.ts'
 
 export {
   type Address,
@@ -43,8 +42,4 @@ export { type Explanation, explain } from './refusals.ts'
  * resolved, three more where UDP is silent and there is an HTTP door, unless somebody must approve.
  */
 export const knock = (target: Target, options: KnockOptions = {}): Promise<KnockResult> =>
-  knockWith({ transport: udp, clock: systemClock, random: randomBytes, overHttp }, target, options)
-
-const overHttp = async (url: string) => (await import('./http.ts')).httpWay(url)
-
-const randomBytes = (bytes: number): Uint8Array => crypto.getRandomValues(new Uint8Array(bytes))
+  knockWith(systemWorld, target, options)

@@ -99,6 +99,17 @@ export async function knockWith(
   return isUnanswered(again) ? { ...result, http: causeOf(again) } : again
 }
 
+/** A knock by one way alone. */
+export function knockOver(
+  world: World,
+  way: HttpWay,
+  key: Uint8Array,
+  options: KnockOptions,
+): Promise<KnockResult> {
+  const on = options.on ?? (() => {})
+  return knockBy(way, { world, ask: draft(world, options), key, options, on }, GIVE_UP_MS)
+}
+
 interface Knocking {
   readonly world: World
   readonly ask: Ask

@@ -36,6 +36,7 @@ const world = (changes: Partial<Instruments> = {}): Instruments => ({
   resolve: async () => ok([V6, V4]),
   ownTowards: async server => ok(server === V4 ? OWN_V4 : OWN_V6),
   call: async server => ({ result: seenAs(server === V4 ? NAT : OWN_V6), roundTripMs: 11.5 }),
+  callOverHttp: async () => ({ result: seenAs(NAT), roundTripMs: 20.5 }),
   answers: async () => true,
   ...changes,
 })
@@ -153,6 +154,26 @@ describe('the doctor finds', () => {
     const instruments = world({ ownTowards: async () => ({ ok: false, error: 'ENETUNREACH' }) })
     const findings = ills(await examined(instruments))
     expect(findings.at(-1)).toMatchObject({ status: 'fail', check: 'route', exit: 3 })
+  })
+
+  it('UDP that is dropped, where the HTTP door answers: all else is looked at through it', async () => {
+    const instruments = world({ call: async () => ({ result: SILENCE, roundTripMs: 1 }) })
+    const findings = await examined(instruments, { ...PROFILE, http: 'https://gate.example.com' })
+    const [ill] = ills(findings)
+    expect(ill).toMatchObject({ check: 'reply', status: 'warn' })
+    expect(ill!.next).toContain('three seconds longer')
+    const seen = findings.map(({ check, status }) => `${status} ${check}`)
+    expect(seen.slice(-3)).toEqual(['ok http', 'ok clock', 'ok device'])
+  })
+
+  it('an HTTP door that does not answer', async () => {
+    const result = { status: 'unreachable', servers: [V4], cause: 'CERT_HAS_EXPIRED' } as const
+    const instruments = world({ callOverHttp: async () => ({ result, roundTripMs: 1 }) })
+    const [ill] = ills(
+      await examined(instruments, { ...PROFILE, http: 'https://gate.example.com' }),
+    )
+    expect(ill).toMatchObject({ check: 'http', status: 'warn' })
+    expect(ill!.what).toContain('(CERT_HAS_EXPIRED)')
   })
 
   it('a carrier’s NAT that gives each connection another address', async () => {

@@ -43,7 +43,7 @@ export async function* examine(
     if (own.ok) ways.push({ server, own: own.value })
     yield own.ok ? fine('route', wayLine(server, own.value)) : noRoute(server, own.error)
   }
-  if (ways.length === 0) {
+  if (ways.length === 0 && profile.http === undefined) {
     const next = "check the network, the VPN and this machine's own firewall"
     yield failure('route', EXIT.noReply, `no way to ${host} in any family`, next)
     return
@@ -51,13 +51,18 @@ export async function* examine(
 
   const calls = await Promise.all(ways.map(({ server }) => instruments.call(server)))
   const answered = ways.flatMap((way, i) => answerOf(way, calls[i]!) ?? [])
+  const http = profile.http
+  const overHttp = http === undefined ? undefined : await instruments.callOverHttp(http)
+  const httpResult = overHttp && isAnswer(overHttp.result) ? overHttp.result : undefined
   for (const [i, { server }] of ways.entries()) {
-    yield replyFinding(server, calls[i]!, { name, host: server, port }, answered.length > 0)
+    const instead = answered.length > 0 ? 'family' : httpResult ? 'http' : undefined
+    yield replyFinding(server, calls[i]!, { name, host: server, port }, instead)
   }
-  const [first] = answered
+  if (http && overHttp) yield httpFinding(http, overHttp, answered.length > 0)
+  const first = answered[0]?.result ?? httpResult
   if (!first) return
-  yield clockFinding(first.result)
-  yield deviceFinding(first.result, { name, host, port })
+  yield clockFinding(first)
+  yield deviceFinding(first, { name, host, port })
   for (const one of answered) yield await addressFinding(one, profile, instruments)
 }
 
@@ -92,19 +97,38 @@ function replyFinding(
   server: Address,
   { result, roundTripMs }: Called,
   place: { readonly name: string; readonly host: string; readonly port: number },
-  isAnsweredElsewhere: boolean,
+  instead: 'family' | 'http' | undefined,
 ): Finding {
   if (result.status === 'closed' || result.status === 'refused') {
     return fine('reply', `${server} answers over UDP after ${Math.ceil(roundTripMs)} ms`)
   }
   if (result.status === 'opened') return fine('reply', `${server} answers`)
   const { what, next } = explainFailure(result, place)
-  if (!isAnsweredElsewhere) return failure('reply', EXIT.noReply, what, next)
+  if (!instead) return failure('reply', EXIT.noReply, what, next)
+  if (instead === 'http') {
+    const remedy = 'the HTTP door answers, so knocks take three seconds longer on this network'
+    return warning('reply', what, remedy)
+  }
   return warning(
     'reply',
     what,
     `the other family answers, so clock and key are right: something drops ${familyName(server)} on UDP port ${place.port}, or the server does not listen there`,
   )
+}
+
+/** Whether it is the server that answered. */
+const isAnswer = ({ status }: KnockResult): boolean =>
+  ['closed', 'refused', 'opened'].includes(status)
+
+function httpFinding(url: string, { result, roundTripMs }: Called, hasUdp: boolean): Finding {
+  if (isAnswer(result)) {
+    return fine('http', `${url} answers after ${Math.ceil(roundTripMs)} ms, if UDP does not`)
+  }
+  const cause = 'cause' in result ? result.cause : 'nothing that is the server’s'
+  const what = `${url} does not answer (${cause})`
+  const next =
+    'on networks without UDP there is no way in: tell the administrator, or check "http" in the profile'
+  return hasUdp ? warning('http', what, next) : failure('http', EXIT.noReply, what, next)
 }
 
 function clockFinding(result: KnockResult): Finding {

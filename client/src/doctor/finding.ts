@@ -7,6 +7,7 @@ export type Check =
   | 'name'
   | 'route'
   | 'reply'
+  | 'http'
   | 'device'
   | 'clock'
   | 'address'

@@ -1,9 +1,11 @@
 import type { Address, Result } from '@oneknock/shared'
-import { knock } from '../index.ts'
+import { type KnockOptions, knock } from '../index.ts'
+import { knockOver } from '../knock.ts'
 import type { KnockResult } from '../outcome.ts'
 import { answers, type Endpoint } from '../probe.ts'
 import { udp } from '../transport.ts'
 import type { Unlocked } from '../unlocking.ts'
+import { systemWorld } from '../world.ts'
 
 /** How the doctor looks at the world. */
 export interface Instruments {
@@ -12,6 +14,8 @@ export interface Instruments {
   ownTowards(server: Address, port: number): Promise<Result<Address | undefined, string>>
   /** Asks the server for a reply. It changes nothing there, and takes no code. */
   call(server: Address): Promise<Called>
+  /** The same through the server's HTTP door. */
+  callOverHttp(url: string): Promise<Called>
   /** Whether one gets through to a service. */
   answers(endpoint: Endpoint): Promise<boolean>
 }
@@ -33,19 +37,22 @@ export const instrumentsFor = ({ port, key }: Unlocked): Instruments => ({
     route.value.close()
     return { ok: true, value: route.value.own }
   },
-  call: async server => {
-    let sentAt = performance.now()
-    const result = await knock(
-      { host: server, port, key },
-      {
-        verb: 'close',
-        services: [NO_SERVICE],
-        on: ({ type }) => {
-          if (type === 'sent') sentAt = performance.now()
-        },
-      },
-    )
-    return { result, roundTripMs: performance.now() - sentAt }
+  call: server => called(options => knock({ host: server, port, key }, options)),
+  callOverHttp: async url => {
+    const way = (await import('../http.ts')).httpWay(url)
+    return called(options => knockOver(systemWorld, way, key, options))
   },
   answers,
 })
+
+async function called(ask: (options: KnockOptions) => Promise<KnockResult>): Promise<Called> {
+  let sentAt = performance.now()
+  const result = await ask({
+    verb: 'close',
+    services: [NO_SERVICE],
+    on: ({ type }) => {
+      if (type === 'sent') sentAt = performance.now()
+    },
+  })
+  return { result, roundTripMs: performance.now() - sentAt }
+}

@@ -1,0 +1,12 @@
+import { systemClock } from './clock.ts'
+import type { World } from './knock.ts'
+import { udp } from './transport.ts'
+
+/** The world as it is. */
+export const systemWorld: World = {
+  transport: udp,
+  clock: systemClock,
+  random: bytes => crypto.getRandomValues(new Uint8Array(bytes)),
+  // All of HTTP takes a while to load, and few knocks need it.
+  overHttp: async url => (await import('./http.ts')).httpWay(url),
+}
