@@ -82,6 +82,7 @@ describe('a start', () => {
     ['removed', []],
     ['locked', [user('alice', 1, { locked: true })]],
     ['without that device', [user('alice', 1, { devices: [device('alice', 'phone', 101)] })]],
+    ['without that key', [user('alice', 1, { devices: [device('alice', 'laptop', 77)] })]],
     ['without that service', [user('alice', 1, { services: ['wiki'] })]],
   ])('cuts the connections of whoever was %s meanwhile', async (_, users) => {
     const k = kit({ services })

@@ -11,6 +11,8 @@ export interface Grant {
   readonly user: string
   /** `user/label`. */
   readonly device: string
+  /** Of the key that asked for it (`keyIdOf`); absent for a door without keys. */
+  readonly keyId?: string
   readonly services: readonly string[]
   readonly networks: readonly Network[]
   /** The sent_at of the packet that opened it: a close ends only what was opened earlier. */

@@ -12,6 +12,7 @@ import { isDoor } from './doors.ts'
 import type { KnockEvent } from './events.ts'
 import { type Burn, checkFactor, type FactorVerdict, type Validation } from './factors.ts'
 import { type Grant, NO_GRANT } from './grants.ts'
+import { keyIdOf } from './key-id.ts'
 import type { Outcome } from './knocks.ts'
 import { type Asked, type Decision, decide, type Host, needsFactor, type Permit } from './policy.ts'
 import type { State } from './state.ts'
@@ -107,7 +108,7 @@ export function pending(
   if (tokenHash === undefined) return refused(heard, 'locked', 'asked too often; wait a minute')
   const id = newGrantId()
   const waiting: Pending = {
-    ...{ id, user: device.user, device: device.id, knock: knock.knockId },
+    ...{ id, ...nameOf(device), knock: knock.knockId },
     ...{ services, lifetime: knock.lifetime, network, source, sentAt: knock.sentAt },
     ...(burn && { factor: { kind: burn.kind, id: burn.id } }),
     ...{ approver: asked, channel, tokenHash, since: now, until: now + timeoutMs },
@@ -183,20 +184,27 @@ export function opened(
   { now, newGrantId }: Circumstances,
 ): KnockEvent {
   const { device, knock } = heard
-  const whose = { id: newGrantId(), user: device.user, device: device.id, sentAt: knock.sentAt }
+  const whose = { id: newGrantId(), ...nameOf(device), sentAt: knock.sentAt }
   const { outcome, ...given } = granted(whose, permit, now)
   return { ...line(heard, outcome), ...given }
 }
 
+/** Whose a grant is, or will be. */
+function nameOf(device: Device): Pick<Grant, 'user' | 'device' | 'keyId'> {
+  const keyId = keyIdOf(device)
+  return { user: device.user, device: device.id, ...(keyId && { keyId }) }
+}
+
 /** What a permit gives from now on. */
 export function granted(
-  whose: Pick<Grant, 'id' | 'user' | 'device' | 'sentAt'>,
+  whose: Pick<Grant, 'id' | 'user' | 'device' | 'keyId' | 'sentAt'>,
   { services, network, lifetime, visits }: Permit,
   now: number,
 ): Required<Pick<KnockEvent, 'outcome' | 'grant'>> & Pick<KnockEvent, 'visits'> {
-  const { id, user, device, sentAt } = whose
+  const { id, user, device, keyId, sentAt } = whose
   const grant: Grant = {
-    ...{ id, user, device, services: services.map(({ name }) => name), networks: [network] },
+    ...{ id, user, device, ...(keyId && { keyId }) },
+    ...{ services: services.map(({ name }) => name), networks: [network] },
     ...{ sentAt, until: now + lifetime * 1000 },
   }
   const outcome = outcomeOf(grant, network, lifetime)

@@ -11,10 +11,11 @@ import {
   type Reason,
   scopeOf,
 } from '@oneknock/shared'
-import type { ApprovalSettings, Directory, Service, User } from './directory.ts'
+import type { ApprovalSettings, Device, Directory, Service, User } from './directory.ts'
 import { isDoor } from './doors.ts'
 import { grownLifetime } from './familiarity.ts'
 import type { Grant } from './grants.ts'
+import { keyIdOf } from './key-id.ts'
 import { openFor } from './schedule.ts'
 
 /** What policy must know of the machine. */
@@ -127,7 +128,7 @@ export function needsFactor(directory: Directory, user: User, names: readonly st
 /** Which of a grant's services its user may still open from that device; all of them, usually. */
 export function stillAllowed(
   directory: Directory,
-  grant: Pick<Grant, 'user' | 'device' | 'services'>,
+  grant: Pick<Grant, 'user' | 'device' | 'keyId' | 'services'>,
 ): readonly string[] {
   const user = stillIn(directory, grant)
   if (!user) return []
@@ -136,14 +137,18 @@ export function stillAllowed(
 }
 
 /** The user, unless they are gone, locked, or without that device by now. */
-export function stillIn(
-  { users }: Directory,
-  { user: name, device }: Pick<Grant, 'user' | 'device'>,
-): User | undefined {
-  const user = users.get(name)
+export function stillIn({ users }: Directory, grant: Whose): User | undefined {
+  const user = users.get(grant.user)
   if (!user || user.locked) return undefined
-  return isDoor(device) || user.devices.some(({ id }) => id === device) ? user : undefined
+  const isTheirs = isDoor(grant.device) || user.devices.some(device => isHeldBy(grant, device))
+  return isTheirs ? user : undefined
 }
+
+type Whose = Pick<Grant, 'user' | 'device' | 'keyId'>
+
+/** A label that has got another key by now is another device's. */
+const isHeldBy = ({ device, keyId }: Whose, held: Device): boolean =>
+  held.id === device && (keyId === undefined || keyId === keyIdOf(held))
 
 function servicesAsked(
   { services }: Directory,

@@ -25,6 +25,8 @@ export interface Pending {
   readonly user: string
   /** `user/label`; `user/@door` for a knock without a packet. */
   readonly device: string
+  /** Of the key that asked; absent for a knock without a packet. */
+  readonly keyId?: string
   readonly knock: string
   /** What will be opened; empty if only a code was to be looked at. */
   readonly services: readonly string[]
