@@ -1,0 +1,115 @@
+import { execFileSync } from 'node:child_process'
+import {
+  type Address,
+  type Knock,
+  REASONS,
+  type Reason,
+  totpCode,
+  totpStep,
+} from '@oneknock/shared'
+import { expect, it } from 'vitest'
+import type { GrantView } from '../../server/src/administration/views.ts'
+import { DAYS } from '../../server/src/core/schedule.ts'
+import { useSites } from '../daemon/fixture.ts'
+import type { Knocker } from '../daemon/knocker.ts'
+import { seal } from '../daemon/packets.ts'
+import { type Person, person } from '../daemon/people.ts'
+import type { Site } from '../daemon/site.ts'
+
+const ANSWER_MS = 10_000
+const SERVICES = ['free', 'coded', 'broken', 'night']
+const sites = useSites()
+
+/** A service that only opens on a day that is neither today nor next to it. */
+const config = () => `
+[services.free]
+factor = "none"
+exec = { open = ["/bin/true"] }
+[services.coded]
+exec = { open = ["/bin/true"] }
+[services.broken]
+factor = "none"
+exec = { open = ["/bin/false"] }
+[services.night]
+factor = "none"
+exec = { open = ["/bin/true"] }
+schedule = { days = ["${DAYS[(new Date().getUTCDay() + 3) % DAYS.length]}"], zone = "UTC" }
+[services.others]
+factor = "none"
+exec = { open = ["/bin/true"] }
+`
+
+/** Somebody at the door of a running daemon. */
+class Visitor {
+  readonly person: Person
+  readonly #knocker: Knocker
+
+  constructor(person: Person, knocker: Knocker) {
+    this.person = person
+    this.#knocker = knocker
+  }
+
+  ask(service: string, asks: Partial<Knock> = {}) {
+    const packet = seal(this.person.devices[0]!, { services: [service], ...asks })
+    return this.#knocker.ask(packet, ANSWER_MS)
+  }
+
+  code(): Knock['factor'] {
+    return { kind: 'totp', code: totpCode(this.person.totp!.secret, totpStep(Date.now())) }
+  }
+
+  wrongCode(): Knock['factor'] {
+    return { kind: 'totp', code: this.code().code === '000000' ? '000001' : '000000' }
+  }
+}
+
+type Way = (visitor: Visitor, site: Site) => ReturnType<Visitor['ask']>
+
+/** How each reason is come by, in the order of their numbers. */
+const WAYS: Readonly<Partial<Record<Reason, Way>>> = {
+  none: visitor => visitor.ask('free'),
+  'wrong-factor': visitor => visitor.ask('coded', { factor: visitor.wrongCode() }),
+  'factor-used': async visitor => {
+    const factor = visitor.code()
+    await visitor.ask('coded', { factor })
+    return visitor.ask('coded', { factor })
+  },
+  locked: async (visitor, site) => {
+    site.put({ ...visitor.person, locked: true })
+    await site.ask({ command: 'reload' })
+    return visitor.ask('free')
+  },
+  // Without a code nobody learns which services there are.
+  service: visitor => visitor.ask('others', { factor: visitor.code() }),
+  address: visitor => visitor.ask('free', { address: '::ffff:203.0.113.9' as Address }),
+  'hook-failed': visitor => visitor.ask('broken'),
+  schedule: visitor => visitor.ask('night'),
+  // A disk that takes no byte more, as the daemon sees it.
+  'state-unavailable': async (visitor, { pid }) => {
+    const limitFiles = (bytes: string) =>
+      execFileSync('prlimit', ['--pid', `${pid}`, `--fsize=${bytes}:`])
+    limitFiles('0')
+    const refused = await visitor.ask('free')
+    limitFiles('unlimited')
+    return refused
+  },
+}
+/** These need somebody who answers, or does not (`approval`). */
+const APPROVERS: readonly Reason[] = ['denied', 'approval-timeout']
+
+it('each reason of a reply can be come by, and opens nothing', async () => {
+  const ways = Object.entries(WAYS)
+  expect([...ways.map(([reason]) => reason), ...APPROVERS].sort()).toEqual([...REASONS].sort())
+  const people = ways.map(([reason]) => person(reason, { services: SERVICES }))
+  const site = sites.site({ people, config })
+  await site.start()
+  const knocker = await sites.knocker(site)
+  for (const [i, [reason, come]] of ways.entries()) {
+    const status = reason === 'none' ? 'opened' : 'refused'
+    const reply = await come(new Visitor(people[i]!, knocker), site)
+    expect(reply, reason).toMatchObject({ status, reason })
+  }
+  // The code that was used had been somebody's right one before.
+  const grants = await site.ask<readonly GrantView[]>({ command: 'grants' })
+  expect(grants.map(({ user }) => user)).toEqual(['none', 'factor-used'])
+})
