@@ -257,10 +257,11 @@ export class Gatekeeper {
     this.approvals.endExpired()
   }
 
-  /** Ends what the directory allows no longer: at once, and its connections with it. */
-  revise(): void {
-    this.#granting.revise()
+  /** Ends what the directory allows no longer, and its connections with it; resolves when that was tried. */
+  async revise(): Promise<void> {
+    const revised = this.#granting.revise()
     this.approvals.revise()
+    await revised
   }
 
   /** After a start: makes hooks and grants agree, with the time that is left. */

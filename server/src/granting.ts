@@ -91,9 +91,9 @@ export class Granting {
     for (const { id } of this.#parts.state.grants.expired()) void this.end(id, 'expired')
   }
 
-  /** Ends what the directory allows no longer: at once, and its connections with it. */
-  revise(): void {
-    for (const ending of this.#revoke()) void this.#close(ending)
+  /** Ends what the directory allows no longer, and its connections with it; resolves when that was tried. */
+  async revise(): Promise<void> {
+    await Promise.all(this.#revoke().map(ending => this.#close(ending)))
   }
 
   /** After a start: makes hooks and grants agree, with the time that is left. */

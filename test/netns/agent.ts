@@ -17,6 +17,7 @@ interface Talk {
 const talks = new Map<number, Talk>()
 const services = new Map<string, Server | Datagrams>()
 const accepted = new Set<Socket>()
+let recited = 0
 const heardFrom = new WeakMap<Datagrams, Set<string>>()
 let next = 0
 
@@ -41,6 +42,20 @@ serve({
   shout(text: string): void {
     for (const socket of accepted) socket.write(text)
   },
+
+  /** A service that never stops sending to whoever came, whether they say anything or not. */
+  async recite(protocol: Protocol, port: number): Promise<void> {
+    services.set(
+      `${protocol}/${port}`,
+      protocol === 'tcp' ? await reciteTcp(port) : await reciteUdp(port),
+    )
+  },
+
+  /** How often the services here have sent. */
+  recited: (): number => recited,
+
+  /** How much has come from the other side. */
+  heard: (id: number): number => talks.get(id)!.heard.length,
 
   /** Whether a text comes without having been asked for. */
   hears: (id: number, text: string, limitMs: number): Promise<boolean> =>
@@ -140,6 +155,35 @@ async function echoUdp(port: number): Promise<Datagrams> {
   socket.bind(port, '::')
   await once(socket, 'listening')
   return socket
+}
+
+const RECITE_EVERY_MS = 5
+const VERSE = 'and on and on '.repeat(10)
+
+async function reciteTcp(port: number): Promise<Server> {
+  const server = await echoTcp(port)
+  server.on('connection', socket => reciteUntilClosed(socket, () => socket.write(VERSE)))
+  return server
+}
+
+async function reciteUdp(port: number): Promise<Datagrams> {
+  const service = await echoUdp(port)
+  reciteUntilClosed(service, () => {
+    for (const peer of heardFrom.get(service)!) {
+      const { address, port: peerPort } = JSON.parse(peer)
+      // One that may not be sent to any more is told so by an error.
+      service.send(VERSE, peerPort, address, () => {})
+    }
+  })
+  return service
+}
+
+function reciteUntilClosed(what: NodeJS.EventEmitter, send: () => void): void {
+  const timer = setInterval(() => {
+    recited++
+    send()
+  }, RECITE_EVERY_MS)
+  what.once('close', () => clearInterval(timer))
 }
 
 async function connectTcp(

@@ -60,6 +60,16 @@ export class Host extends Namespace {
     return this.#agent.call('shout', text)
   }
 
+  /** Starts a service that sends without end to whoever came. */
+  recite(protocol: Protocol, port: number): Promise<void> {
+    return this.#agent.call('recite', protocol, port)
+  }
+
+  /** How often such services here have sent something. */
+  recited(): Promise<number> {
+    return this.#agent.call('recited')
+  }
+
   /** Ends all services and connections here. */
   rest(): Promise<void> {
     return this.#agent.call('rest')
@@ -138,6 +148,11 @@ export class Session {
   /** Whether this comes from the other side by itself. */
   hears(text: string, limitMs = PATIENCE): Promise<boolean> {
     return this.#agent.call('hears', this.#id, text, limitMs)
+  }
+
+  /** How many characters have come. */
+  heard(): Promise<number> {
+    return this.#agent.call('heard', this.#id)
   }
 
   state(): Promise<'open' | 'reset' | 'ended'> {

@@ -63,11 +63,13 @@ export async function reload(
   current.config = next.config
   current.directory = next.directory
   keyring.assign(devicesOf(next.directory))
-  gatekeeper.revise()
+  const revised = gatekeeper.revise()
   await attempt(parts, listener.listen(next.config.listen))
   await attempt(parts, http.configure(newPlans.http))
   await attempt(parts, radius.configure(newPlans.radius))
   await attempt(parts, gatekeeper.agree(hooks))
+  // Whoever put somebody out is told so when they are.
+  await attempt(parts, revised)
   await record({ event: 'note', what: 'reloaded' })
   return ok(undefined)
 }

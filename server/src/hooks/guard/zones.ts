@@ -1,5 +1,5 @@
 import { type Family, type Network, wirePrefix } from '@oneknock/shared'
-import type { Port, Service } from '../../core/directory.ts'
+import type { Port, Protocol, Service } from '../../core/directory.ts'
 import { type Lead, leadsOf } from '../../core/forwards.ts'
 
 /**
@@ -52,19 +52,21 @@ export const hasPort = (ports: readonly Port[], port: Port): boolean =>
 export const portsOf = (zones: readonly Zone[]): Port[] =>
   distinct(zones.flatMap(({ ports }) => ports))
 
-/** Ports of UDP whose flows outlive a grant. */
-export const keptUdpPorts = ({ ports, cutPorts }: Zone): Port[] =>
-  ports.filter(port => port.protocol === 'udp' && !hasPort(cutPorts, port))
+/** Ports whose flows outlive a grant. */
+export const keptPorts = ({ ports, cutPorts }: Zone, protocol?: Protocol): Port[] =>
+  ports.filter(
+    port => !hasPort(cutPorts, port) && (protocol === undefined || port.protocol === protocol),
+  )
 
 /**
- * Whether what is cut must be remembered: of UDP, which cannot tell who spoke first, and of what is
- * led on, so that both ends hear of it.
+ * Whether what is cut must be remembered: a server that does not know of it goes on sending, and of
+ * what is led on both ends are to hear of it.
  */
 export const remembersCuts = (zone: Zone): boolean =>
-  zone.leads.length > 0 || keptUdpPorts(zone).length > 0
+  zone.leads.length > 0 || keptPorts(zone).length > 0
 
-/** Whether the server's next packet would look like the first of a flow of its own. */
-export const mayRevive = (zone: Zone, port: Port): boolean => hasPort(keptUdpPorts(zone), port)
+export const remembersCutsOf = (zone: Zone, port: Port): boolean => hasPort(keptPorts(zone), port)
+
 /**
  * Whether its ports lead elsewhere and its flows never outlive a grant. Then `live` lets nobody in:
  * it is how it is known, when the time comes, whose flows are to be cut.

@@ -1,7 +1,7 @@
 import { type Family, familyOf, type Network } from '@oneknock/shared'
 import { formatInner, type Lead } from '../../core/forwards.ts'
 import { type Flow, UDP_FLOW_MS } from '../guard/flows.ts'
-import { endsWithGrant, leadsIn, mayRevive, samePort, type Zone } from '../guard/zones.ts'
+import { endsWithGrant, leadsIn, remembersCutsOf, samePort, type Zone } from '../guard/zones.ts'
 import { cutSetName, liveSetName, openSetName } from './elements.ts'
 import {
   addressIn,
@@ -145,15 +145,15 @@ function passRules(zone: Zone, { family, port: { protocol, port }, to }: Lead): 
 }
 
 /**
- * By which names a flow that is cut must be remembered. UDP's next packet from here would look like
- * the first of a flow of its own; what is led on is known on its way back by the inner host's port.
+ * By which names a flow that is cut must be remembered: what its server goes on sending must not
+ * leave, and of UDP would look like the first of a flow of its own; what is led on is known on its way back by the inner host's port.
  */
 export function remembered(zone: Zone, flow: Flow): Flow[] {
   const led = zone.leads.filter(
     ({ family, port }) => family === familyOf(flow.address) && samePort(port, flow),
   )
   if (led.length > 0) return [flow, ...led.map(({ to }) => ({ ...flow, port: to.port }))]
-  return mayRevive(zone, flow) ? [flow] : []
+  return remembersCutsOf(zone, flow) ? [flow] : []
 }
 
 /** What a listing says of where each zone leads, in words that compare: `tcp/2222 10.0.0.5:22`. */

@@ -2,7 +2,7 @@ import type { Family } from '@oneknock/shared'
 import { CUT_MS, TCP_FLOW_MS, UDP_FLOW_MS } from '../guard/flows.ts'
 import {
   endsWithGrant,
-  keptUdpPorts,
+  keptPorts,
   leadsIn,
   remembersCuts,
   SINGLE,
@@ -150,9 +150,12 @@ function admitChain(zone: Zone, { family, ip }: Side): string[] {
  * who begins. UDP does not: what was cut stays out until the server has let it be for an hour, or
  * a door opens for it again. A port that is to be cut hears nobody without a grant, whoever spoke
  * first.
+ *
+ * A TCP server whose socket is not this host's, so that nobody could reset it, goes on as well: for
+ * a window's worth of data, and then with that again and again. A reset itself may leave.
  */
 function ownRules(zone: Zone): string[] {
-  const kept = keptUdpPorts(zone)
+  const [kept, keptTcp] = [keptPorts(zone, 'udp'), keptPorts(zone, 'tcp')]
   const own = SIDES.flatMap(({ family, ip }) => {
     const [live, cut] = [liveSetName(zone.name, family), cutSetName(zone.name, family)]
     const flow = outward(ip)
@@ -162,7 +165,12 @@ function ownRules(zone: Zone): string[] {
       `${portIn('sport', kept)} ${flow} @${cut} ${note('update', cut, flow, CUT_MS)} drop`,
       `${portIn('sport', kept)} ${remember}`,
     ]
-    return [`tcp flags & (syn | ack) == syn ${remember}`, ...(kept.length > 0 ? udp : [])]
+    const tcp = `${portIn('sport', keptTcp)} tcp flags & rst != rst ${flow} @${cut} ${flow} != @${live} drop`
+    return [
+      `tcp flags & (syn | ack) == syn ${remember}`,
+      ...(keptTcp.length > 0 ? [tcp] : []),
+      ...(kept.length > 0 ? udp : []),
+    ]
   })
   return [...backRules(zone), ...own]
 }
