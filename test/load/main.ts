@@ -1,0 +1,51 @@
+/**
+ * `npm run test:load`: ten minutes of everything at once, and ten thousand grants that live at once.
+ * `-- --seconds N --grants N --nftables` (that one in a network namespace, as root).
+ */
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { fullHouse } from './house.ts'
+import { soak } from './soak.ts'
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '600' },
+    people: { type: 'string', default: '1000' },
+    grants: { type: 'string', default: '10000' },
+    /** By when all of them have to be in. */
+    lifetime: { type: 'string', default: '120' },
+    nftables: { type: 'boolean', default: false },
+    program: {
+      type: 'string',
+      default: fileURLToPath(new URL('../../server/dist/main.js', import.meta.url)),
+    },
+  },
+})
+const { program, nftables } = values
+/** The heap has the size that it needs after a fifth of the time; then it may swing by a third. */
+const SETTLED = 0.2
+const SWING = 1.33
+
+const say = (line: string) => process.stdout.write(`${line}\n`)
+
+if (Number(values.grants) > 0) {
+  const [grants, lifetime] = [Number(values.grants), Number(values.lifetime)]
+  const house = await fullHouse({ program, grants, lifetime, nftables })
+  say(`${grants} grants that live at once (${nftables ? 'nftables' : 'gate'})`)
+  say(`  memory: ${house.empty} MiB without, ${house.full} with, ${house.after} after them`)
+  say(`  ready ${house.restart} ms after a start with all of them`)
+  say(`  ended: median ${house.late.median} ms late, at most ${house.late.most} ms`)
+  say(`  processes started for it: ${house.forked}`)
+  if (house.late.most > 1000 || house.forked > 0) process.exitCode = 1
+}
+if (Number(values.seconds) > 0) {
+  const [seconds, people] = [Number(values.seconds), Number(values.people)]
+  const { violations, rss, ...counts } = await soak({ program, seconds, people })
+  say(`${seconds} s of junk, replays and good knocks`)
+  for (const [name, count] of Object.entries(counts)) say(`  ${name}: ${count}`)
+  say(`  memory in MiB: ${rss.join(' ')}`)
+  const settled = rss.slice(Math.ceil(rss.length * SETTLED))
+  if (settled.at(-1)! > Math.min(...settled) * SWING) violations.push('its memory grows')
+  for (const violation of violations) say(`VIOLATION ${violation}`)
+  if (violations.length > 0) process.exitCode = 1
+}
