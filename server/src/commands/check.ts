@@ -1,8 +1,9 @@
 import { readCertificate } from '../config/certificate.ts'
 import { checkPrivateFolder } from '../config/files.ts'
+import { forwarding } from '../doctor/forwarding.ts'
 import { loadDirectory } from '../users.ts'
 import { configFailure } from './failure.ts'
-import { count, print } from './output.ts'
+import { count, print, remark } from './output.ts'
 import { openSettings } from './settings.ts'
 
 export interface CheckOptions {
@@ -22,6 +23,9 @@ export async function check(options: CheckOptions): Promise<number> {
   if (certificate?.ok === false) unfit.push(certificate.error)
   if (!directory.ok) throw configFailure([...directory.error, ...unfit])
   if (unfit.length > 0) throw configFailure(unfit)
+  for (const { state, found, remedy } of forwarding(config.services.values())) {
+    if (state !== 'fine') remark(`${found}; ${remedy}`)
+  }
   const users = [...directory.value.users.values()]
   const devices = users.reduce((sum, user) => sum + user.devices.length, 0)
   const services = count(config.services.size, 'service')

@@ -7,6 +7,7 @@ import { RECEIVE_BUFFER_BYTES } from '../core/limits.ts'
 import { approvalFindings } from '../doctor/approvals.ts'
 import { flowOffload, otherChains } from '../doctor/chains.ts'
 import { type Finding, finding, fine, type State } from '../doctor/finding.ts'
+import { forwarding } from '../doctor/forwarding.ts'
 import { guardFindings } from '../doctor/guard.ts'
 import { clock, disk, ledgerClock, receiveBuffer } from '../doctor/host.ts'
 import { linkFindings } from '../doctor/links.ts'
@@ -74,6 +75,7 @@ async function ofConfig(config: Config): Promise<Finding[]> {
     ...(await helper(config)),
     ...(await approval(config)),
     ...(await firewall(config)),
+    ...forwarding(config.services.values()),
     ...ledgerClock(await lastAt(config), Date.now(), config.freshness),
   ]
 }

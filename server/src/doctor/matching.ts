@@ -9,6 +9,8 @@ export interface Probe {
   readonly state: 'new' | 'untracked'
   /** Whether it is for this host, or only passes through. */
   readonly to: 'here' | 'elsewhere'
+  /** Whom it has been translated for, if it has. */
+  readonly host?: string | undefined
 }
 
 export type Answer = 'yes' | 'no' | 'maybe'
@@ -42,7 +44,7 @@ export function knownValue(left: unknown, probe: Probe): Value | typeof NEVER | 
   const { payload, meta, ct, fib, concat } = left as Record<string, Expression | unknown[]>
   if (Array.isArray(concat)) return concatenated(concat, probe)
   if (payload) return inPayload(payload as Expression, probe)
-  if (ct) return (ct as Expression).key === 'state' ? probe.state : undefined
+  if (ct) return inTracking(ct as Expression, probe)
   if (fib) return inFib(fib as Expression, probe)
   switch ((meta as Expression | undefined)?.key) {
     case 'l4proto':
@@ -66,6 +68,7 @@ function inPayload({ protocol, field }: Expression, probe: Probe) {
     case 'ip':
     case 'ip6':
       if (protocol !== NETWORK[probe.family]) return NEVER
+      if (field === 'daddr') return probe.host
       return field === 'protocol' || field === 'nexthdr' ? probe.protocol : undefined
     case 'ether':
     case 'vlan':
@@ -73,6 +76,11 @@ function inPayload({ protocol, field }: Expression, probe: Probe) {
     default:
       return NEVER
   }
+}
+
+function inTracking({ key }: Expression, { state, host }: Probe) {
+  if (key === 'state') return state
+  return key === 'status' && host !== undefined ? 'dnat' : undefined
 }
 
 function inFib({ result, flags }: Expression, { to }: Probe) {

@@ -2,6 +2,7 @@ import { parseAddress, scopeOf } from '@oneknock/shared'
 import { formatPort } from '../config/places.ts'
 import type { Config } from '../config.ts'
 import type { Endpoint, Port, Service } from '../core/directory.ts'
+import { formatInner, type Lead, leadsOf } from '../core/forwards.ts'
 import type { Wanted } from './chains.ts'
 
 /** What must get through the firewalls of others: knocks, and what they open. */
@@ -17,7 +18,9 @@ export function wantedOf({ listen, services, firewall }: Config): Wanted[] {
   ]
 }
 
-function ofService({ name, ports, destination, gate }: Service): Wanted[] {
+function ofService(service: Service): Wanted[] {
+  const { name, ports, destination, gate } = service
+  if (service.forward) return leadsOf(service).map(ofLead)
   const to = destination.length > 0 ? 'elsewhere' : 'here'
   const at = (port: Port): Wanted => ({ what: formatPort(port), port, to, state: 'new' })
   if (!gate || !reachable(gate.listen)) return ports.map(at)
@@ -28,3 +31,12 @@ function ofService({ name, ports, destination, gate }: Service): Wanted[] {
 
 /** What listens on loopback is nobody's from outside. */
 const reachable = ({ host }: Endpoint): boolean => scopeOf(parseAddress(host)!) !== 'loopback'
+
+/** Once it has been translated: before that the guard has judged it. */
+const ofLead = ({ port: { protocol, port }, to }: Lead): Wanted => ({
+  what: `${protocol}/${port} on its way to ${formatInner(to)}`,
+  port: { protocol, port: to.port },
+  to: 'elsewhere',
+  state: 'new',
+  host: to.address,
+})

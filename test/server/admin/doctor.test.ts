@@ -23,6 +23,10 @@ ports = ["tcp/22"]
 ports = ["tcp/445"]
 destination = ["10.88.0.2"]
 
+[services.inner]
+ports = ["tcp/2222"]
+forward = ["10.88.0.2:22", "[fd88::2]:22"]
+
 [services.backup.exec]
 open = ["/bin/true"]
 as = "backup"
@@ -99,12 +103,31 @@ describeWithNamespaces('oneknockd doctor', () => {
       expect.stringMatching(
         /^problem: chain inet filter forward drops tcp\/445 over IPv6 \(forward/,
       ),
+      expect.stringMatching(
+        /^warning: chain inet filter forward drops tcp\/2222 on its way to 10.88.0.2:22 over IPv4/,
+      ),
+      expect.stringMatching(
+        /^problem: chain inet filter forward drops tcp\/2222 on its way to \[fd88::2\]:22 over IPv6/,
+      ),
     ])
     for (const { remedy } of shut) {
       const [, command = ''] = /: (nft .*)$/.exec(remedy ?? '') ?? []
       await lab.server.run(...command.split(' '))
     }
     expect((await doctor()).about('other chains')).toMatchObject([{ state: 'fine' }])
+  })
+
+  it('finds a host that hands nothing on, where a service leads elsewhere', async () => {
+    const { about } = await doctor()
+    expect(about('forwarding')).toMatchObject([{ state: 'fine' }])
+    await lab.server.run('sysctl', '-qw', 'net.ipv4.ip_forward=0')
+    const off = await doctor()
+    const { stderr, status } = await daemon.command('check')
+    await lab.server.run('sysctl', '-qw', 'net.ipv4.ip_forward=1')
+    const found = 'net.ipv4.ip_forward is 0, so inner cannot lead on over IPv4'
+    expect(off.about('forwarding')).toMatchObject([{ state: 'problem', found }])
+    expect(status).toBe(0)
+    expect(stderr).toContain(`${found}; sysctl -w net.ipv4.ip_forward=1`)
   })
 
   it('finds a guard that is behind its configuration, or on trial', async () => {
@@ -117,7 +140,9 @@ describeWithNamespaces('oneknockd doctor', () => {
     await lab.server.nft('delete table inet oneknock')
     await lab.server.nft('add table inet oneknock')
     const { about } = await doctor()
-    expect(about('guard')).toMatchObject([{ found: 'the guard does not close tcp/22, tcp/445' }])
+    expect(about('guard')).toMatchObject([
+      { found: 'the guard does not close tcp/22, tcp/445, tcp/2222' },
+    ])
   })
 
   it('finds files that others can read, and interfaces that pass by the guard', async () => {
