@@ -64,6 +64,8 @@ export interface Firewall {
   readonly backend: Backend
   /** Never locked out. */
   readonly allow: readonly Network[]
+  /** Milliseconds without a living daemon after which the guard lets go; absent: it stays closed. */
+  readonly ifDead: number | undefined
 }
 
 /** A hundred services with every key fill a tenth of it. */

@@ -35,8 +35,13 @@ export class Guard implements LivingHook, CuttingHook {
   readonly #settings: HookConfig
 
   constructor(namespace: Namespace, program: string, options: GuardOptions) {
-    const { path, capable = true, services = [], allow = [], spaPorts = [] } = options
-    this.#settings = { services: [...services], allow, spaPorts }
+    const { path, capable = true, services = [], allow = [], spaPorts = [], ifDead } = options
+    this.#settings = {
+      services: [...services],
+      allow,
+      spaPorts,
+      ...(ifDead !== undefined && { ifDead }),
+    }
     this.#process = namespace.spawn([...unprivileged(capable), process.execPath, program], {
       env: { ...process.env, PATH: [path, process.env.PATH].filter(Boolean).join(':') },
     })

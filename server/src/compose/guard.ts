@@ -53,6 +53,7 @@ export async function readRuleset(): Promise<string | undefined> {
 const guardOf = ({ firewall, listen }: Config) => ({
   allow: firewall.allow,
   spaPorts: [...new Set(listen.map(({ port }) => port))],
+  ifDead: firewall.ifDead,
 })
 
 async function nft(command: string, flags: readonly string[] = []): Promise<string> {

@@ -23,7 +23,7 @@ export function makeHooks(
 ): readonly LivingHook[] {
   const { config, directory } = settings()
   const { users } = directory
-  const { services, allow, spaPorts } = hookConfig(settings())
+  const { services, allow, spaPorts, ifDead } = hookConfig(settings())
   const note = (fields: object, line: string) => log.info(fields, line)
   const report = (event: GuardEvent) => {
     logGuard(log, event)
@@ -40,7 +40,7 @@ export function makeHooks(
     }),
   ]
   return config.firewall.backend === 'nftables'
-    ? [new NftablesHook({ services, allow, spaPorts, clock, report }), ...always]
+    ? [new NftablesHook({ services, allow, spaPorts, ifDead, clock, report }), ...always]
     : always
 }
 
@@ -61,6 +61,7 @@ export const hookConfig = ({ config, directory }: Settings): HookConfig => ({
   services: [...config.services.values()],
   allow: config.firewall.allow,
   spaPorts: [...new Set(config.listen.map(({ port }) => port))],
+  ifDead: config.firewall.ifDead,
   users: directory.users,
 })
 

@@ -3,6 +3,7 @@ import * as v from 'valibot'
 import type { ExecSettings, GateSettings, Service } from '../core/directory.ts'
 import { approvalKeys, NEEDS_APPROVAL, toApproval } from './approval.ts'
 import { BACKENDS, DEFAULT_HELPER_SOCKET, DEFAULT_STATE_FOLDER } from './defaults.ts'
+import { formatDuration, parseDuration } from './duration.ts'
 import { forwardKeys, permitKeys, routerSchema, toForward, toPermit } from './openers.ts'
 import { parseEndpoint } from './places.ts'
 import { parsed, table } from './tables.ts'
@@ -59,10 +60,31 @@ export const metricsSchema = table({ listen: v.optional(value.loopback) })
 
 export const helperSchema = table({ socket: v.optional(value.path, DEFAULT_HELPER_SOCKET) })
 
-export const firewallSchema = table({
-  backend: v.optional(v.picklist(BACKENDS, `write one of ${BACKENDS.join(', ')}`), 'none'),
-  allow: v.optional(value.networks, []),
-})
+/** Shorter, and a slow restart would open the doors; longer, and nobody waits for it. */
+const IF_DEAD_MIN = MINUTE
+const IF_DEAD_MAX = 7 * DAY
+const IF_DEAD_RULE = `write "closed", or "open after 6h" with a duration from "${formatDuration(IF_DEAD_MIN)}" to "${formatDuration(IF_DEAD_MAX)}"`
+
+/** Milliseconds; never for "closed". */
+const ifDead = parsed(text => {
+  if (text === 'closed') return { after: undefined }
+  const after = parseDuration(/^open after (\S+)$/.exec(text)?.[1] ?? '')
+  const isRight = after !== undefined && after >= IF_DEAD_MIN && after <= IF_DEAD_MAX
+  return isRight ? { after } : undefined
+}, IF_DEAD_RULE)
+
+export const firewallSchema = v.pipe(
+  table({
+    backend: v.optional(v.picklist(BACKENDS, `write one of ${BACKENDS.join(', ')}`), 'none'),
+    allow: v.optional(value.networks, []),
+    if_dead: v.optional(ifDead, 'closed'),
+  }),
+  v.check(
+    ({ backend, if_dead }) => backend === 'nftables' || if_dead?.after === undefined,
+    'if_dead = "open after …" needs backend = "nftables"; leave if_dead out',
+  ),
+  v.transform(({ backend, allow, if_dead }) => ({ backend, allow, ifDead: if_dead.after })),
+)
 
 const gateSchema = v.pipe(
   table({

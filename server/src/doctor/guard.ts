@@ -29,6 +29,12 @@ function present(ruleset: Ruleset, wanted: readonly Port[]): Finding {
     const apply = 'if all is well, run: oneknockd firewall apply'
     return finding('guard', 'warning', 'the guard is on trial, or has let go', apply)
   }
+  if (guarded === 'lease') {
+    return fine(
+      'guard',
+      'stands while the daemon lives, and lets go after firewall.if_dead without it',
+    )
+  }
   const open = wanted.map(formatPort).filter(port => !guarded.has(port))
   if (open.length === 0) return fine('guard', `stands for ${[...guarded].join(', ')}`)
   const found = `the guard does not close ${open.join(', ')}`
@@ -36,11 +42,12 @@ function present(ruleset: Ruleset, wanted: readonly Port[]): Finding {
 }
 
 /** As the rule names them that leads to the judging. */
-function guardedPorts({ chains }: Ruleset): Set<string> | 'trial' {
+function guardedPorts({ chains }: Ruleset): Set<string> | 'trial' | 'lease' {
   const chain = chains.find(({ table, name }) => table === 'oneknock' && name === 'guard')
   const judged = chain?.rules.find(({ statements }) => statements.some(one => 'jump' in one))
   const match = judged?.statements.find((one): one is Statement => 'match' in one)?.match
   const { right } = (match ?? {}) as { right?: unknown }
+  if (right === '@lease') return 'lease'
   if (typeof right === 'string') return 'trial'
   const { set = [] } = (right ?? {}) as { set?: readonly { concat?: [Protocol, number] }[] }
   return new Set(

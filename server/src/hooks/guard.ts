@@ -161,8 +161,9 @@ export abstract class GuardHook implements LivingHook, CuttingHook {
   }
 }
 
-const guardOf = ({ services, allow, spaPorts }: HookConfig): Guard => ({
+const guardOf = ({ services, allow, spaPorts, ifDead }: HookConfig): Guard => ({
   zones: zonesOf(services),
   allow,
   spaPorts,
+  ifDead,
 })

@@ -36,6 +36,8 @@ export interface HookConfig {
   readonly allow: readonly Network[]
   /** The UDP ports where packets come in. */
   readonly spaPorts: readonly number[]
+  /** Milliseconds without a living daemon after which the guard lets go; absent: never. */
+  readonly ifDead?: number | undefined
   /** By name; absent: as before. */
   readonly users?: ReadonlyMap<string, Pick<User, 'sshKeys'>>
 }

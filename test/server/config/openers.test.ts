@@ -438,3 +438,24 @@ describe('a forward', () => {
     expect(await problems(text)).toEqual(expect.arrayContaining([expect.stringContaining(problem)]))
   })
 })
+
+describe('a guard whose daemon is dead', () => {
+  const guard = (own: string) => `[firewall]\n${own}\n[services.s]\nexec = { open = ["/bin/true"] }`
+  const nftables = 'backend = "nftables"\n'
+
+  it('stays closed, or opens after a time', async () => {
+    expect((await config(guard(nftables))).firewall.ifDead).toBeUndefined()
+    const closed = await config(guard(`${nftables}if_dead = "closed"`))
+    expect(closed.firewall.ifDead).toBeUndefined()
+    const open = await config(guard(`${nftables}if_dead = "open after 6h"`))
+    expect(open.firewall.ifDead).toBe(6 * 3_600_000)
+  })
+
+  it.each([
+    [`${nftables}if_dead = "open"`, 'firewall.if_dead: write "closed", or "open after 6h"'],
+    [`${nftables}if_dead = "open after 5s"`, 'firewall.if_dead: write "closed"'],
+    ['if_dead = "open after 6h"', 'firewall: if_dead = "open after …" needs backend = "nftables"'],
+  ])('refuses %j', async (own, problem) => {
+    expect(await problems(guard(own))).toEqual([expect.stringContaining(problem)])
+  })
+})

@@ -10,6 +10,8 @@ export interface Guard {
   readonly allow: readonly Network[]
   /** Where knocks come in. */
   readonly spaPorts: readonly number[]
+  /** Milliseconds after which it lets go by itself if nobody renews it; absent: never. */
+  readonly ifDead?: number | undefined
 }
 
 /** Who is in. */
@@ -47,6 +49,8 @@ export interface GuardKernel {
   census(): Promise<(() => readonly LiveElement[]) | undefined>
   /** Puts a guard in the place of whatever is there; a packet meets the old or the new, never none. */
   replace(guard: Guard, filling: Filling): Promise<void>
+  /** A guard with `ifDead` counts from now again; where there can be none, so need not this. */
+  renew?(guard: Guard): Promise<void>
   /** More flows that are live. */
   fill(live: readonly LiveElement[]): Promise<void>
   /** Sets the end of each, earlier or later, whether it is there or not. */

@@ -17,6 +17,10 @@ import { hasPort, type Zone } from './zones.ts'
 const BEAT = 1_000
 /** Milliseconds between looks at who is live, which cost three times as much. */
 const CENSUS = 10_000
+/** How often in its time a guard that lets go by itself is renewed: a missed beat or two do no harm. */
+const RENEWALS = 4
+/** Milliseconds; more often than once a minute nobody needs it. */
+const RENEWAL_MAX = 60_000
 
 export interface TableOptions {
   readonly guard: Guard
@@ -36,6 +40,8 @@ export class GuardTable {
   #guard: Guard
   /** What the kernel tells of the rules while nobody has changed them. */
   #intact = ''
+  /** When the guard was last told, on the monotonic clock, that somebody lives. */
+  #renewed = 0
   #turn: Promise<unknown> = Promise.resolve()
   #nextCheck: Promise<boolean> | undefined
   #stopped = false
@@ -46,7 +52,7 @@ export class GuardTable {
     this.#guard = options.guard
     this.trial = new TrialClock(options.clock, options.report)
     this.#rhythms = [
-      new Rhythm(options.clock, BEAT, () => this.check()),
+      new Rhythm(options.clock, BEAT, () => this.#beat()),
       new Rhythm(options.clock, CENSUS, () => this.#inTurn(() => this.#takeCensus())),
     ]
   }
@@ -146,6 +152,26 @@ export class GuardTable {
     return this.#nextCheck
   }
 
+  async #beat(): Promise<void> {
+    await this.#inTurn(() => this.#renew())
+    await this.check()
+  }
+
+  /** A guard that lets go when its daemon is dead hears that it is not. */
+  async #renew(): Promise<void> {
+    const { kernel, clock } = this.#options
+    const { ifDead } = this.#guard
+    if (this.#stopped || ifDead === undefined || this.trial.left !== undefined) return
+    const now = clock.monotonic()
+    if (now - this.#renewed < Math.min(RENEWAL_MAX, ifDead / RENEWALS)) return
+    try {
+      await kernel.renew?.(this.#guard)
+      this.#renewed = now
+    } catch {
+      // The look that comes next finds out why, and puts back what is gone, with all its time.
+    }
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true
     for (const rhythm of this.#rhythms) rhythm.stop()
@@ -179,6 +205,7 @@ export class GuardTable {
   async #replace(live: readonly LiveElement[]): Promise<void> {
     const { kernel, held, clock } = this.#options
     const open = held.elements(clock.now())
+    this.#renewed = clock.monotonic()
     await kernel.replace(this.#guard, { open, live, trial: this.trial.left })
   }
 

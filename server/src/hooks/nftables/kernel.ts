@@ -1,12 +1,13 @@
 import { familyOf, familyPrefix, type Network } from '@oneknock/shared'
 import type { Flow, LiveElement, OpenElement } from '../guard/flows.ts'
 import type { Filling, Guard, GuardKernel, Listing } from '../guard/kernel.ts'
-import { SINGLE, type Zone } from '../guard/zones.ts'
+import { portsOf, SINGLE, type Zone } from '../guard/zones.ts'
 import { cutCommand, fillCommands, openCommand, openSet } from './elements.ts'
 import { remembered } from './leads.ts'
 import { parseListing, skeleton } from './listing.ts'
 import { type NftRunner, printTable } from './nft.ts'
-import { renderCommand } from './ruleset.ts'
+import { lentOf, renderCommand } from './ruleset.ts'
+import { renewCommand } from './trial.ts'
 import { declareCommand } from './zone-chains.ts'
 
 /** The guard as one table of nftables, which is replaced in one transaction. */
@@ -40,6 +41,12 @@ export class NftKernel implements GuardKernel {
     const filling = { declared, commands: fillCommands(open, live), trial }
     await this.#nft.write(renderCommand(guard, filling))
     this.#declared = declared
+  }
+
+  async renew(guard: Guard): Promise<void> {
+    const lent = lentOf(guard)
+    const ports = portsOf(guard.zones)
+    if (lent && ports.length > 0) await this.#nft.write(renewCommand(lent, ports))
   }
 
   async fill(live: readonly LiveElement[]): Promise<void> {

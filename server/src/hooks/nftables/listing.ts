@@ -4,7 +4,7 @@ import type { LiveElement, OpenElement } from '../guard/flows.ts'
 import type { Listing } from '../guard/kernel.ts'
 import { parseDuration } from './elements.ts'
 import { parseLeads } from './leads.ts'
-import { parseTrial } from './trial.ts'
+import { parseLent } from './trial.ts'
 
 /** As nft prints sets: what moves stands between these braces, or behind the mark of a remark. */
 const MOVING = /\n\t\telements = \{[^}]*\}|[ \t]*# .*/g
@@ -34,8 +34,9 @@ export function parseListing(text: string): Listing {
     if (openSet) open.push(...openElements(openSet[1]!, openSet[2]!, elementsIn(body)))
     else if (liveSet) live.push(...liveElements(liveSet[1]!, elementsIn(body)))
   }
-  const trial = parseTrial(text)
-  const guarded = trial === 0 ? new Map() : guardedPorts(text)
+  const trial = parseLent(text, 'trial')
+  const hasLetGo = trial === 0 || parseLent(text, 'lease') === 0
+  const guarded = hasLetGo ? new Map() : guardedPorts(text)
   return { open, live, trial, guarded, leads: parseLeads(text) }
 }
 

@@ -5,7 +5,7 @@ import { TABLE } from './elements.ts'
 import { knockSetsAndChains } from './knock-chains.ts'
 import { leadBaseChains, refusals } from './leads.ts'
 import { addressIn, baseChain, chain, portIn } from './text.ts'
-import { onTrialIn, TRIAL_DEFINITION, trialCommands } from './trial.ts'
+import { type Lent, lendCommands, lentDefinition, lentIn } from './trial.ts'
 import { zoneAddress, zoneChains, zoneSets } from './zone-chains.ts'
 
 /**
@@ -13,7 +13,7 @@ import { zoneAddress, zoneChains, zoneSets } from './zone-chains.ts'
  * table or fails: one that a daemon holds, with people in it, is not replaced.
  */
 export const renderFile = (guard: Guard): string =>
-  `${[`create table ${TABLE}`, ...definition(guard, new Set(), false)].join('\n')}\n`
+  `${[`create table ${TABLE}`, ...definition(guard, new Set(), lentOf(guard)), ...lending(guard)].join('\n')}\n`
 
 /** How the table is to be filled. */
 export interface Filling {
@@ -29,27 +29,37 @@ export interface Filling {
  * see the old one or the new, never none.
  */
 export function renderCommand(guard: Guard, { declared, commands, trial }: Filling): string {
-  const guarded = trial === undefined ? [] : trialCommands(portsOf(guard.zones), trial)
   return [
     // `add` first, since deleting what is not there would fail.
     `add table ${TABLE}`,
     `delete table ${TABLE}`,
-    ...definition(guard, declared, trial !== undefined),
-    ...guarded,
+    ...definition(guard, declared, lentOf(guard, trial)),
+    ...lending(guard, trial),
     ...commands,
   ].join('; ')
+}
+
+/** How the guard is to let go by itself, if it is. */
+export function lentOf({ ifDead }: Guard, trial?: number): Lent | undefined {
+  if (trial !== undefined) return { by: 'trial', left: trial }
+  return ifDead === undefined ? undefined : { by: 'lease', left: ifDead }
+}
+
+function lending(guard: Guard, trial?: number): string[] {
+  const lent = lentOf(guard, trial)
+  return lent ? lendCommands(lent, portsOf(guard.zones)) : []
 }
 
 const definition = (
   { zones, allow, spaPorts }: Guard,
   declared: ReadonlySet<string>,
-  onTrial: boolean,
+  lent: Lent | undefined,
 ): string[] => [
   `table ${TABLE} {`,
-  ...(onTrial ? [TRIAL_DEFINITION] : []),
+  ...(lent ? [lentDefinition(lent)] : []),
   ...zones.flatMap(zone => zoneSets(zone, declared)),
   ...zones.flatMap(zone => zoneChains(zone, declared)),
-  ...guardChains(zones, allow, onTrial),
+  ...guardChains(zones, allow, lent),
   ...leadBaseChains(zones, allow),
   ...knockSetsAndChains(spaPorts),
   '}',
@@ -58,10 +68,10 @@ const definition = (
 function guardChains(
   zones: readonly Zone[],
   allow: readonly Network[],
-  onTrial: boolean,
+  lent: Lent | undefined,
 ): string[] {
   if (zones.length === 0) return []
-  const guarded = onTrial ? onTrialIn('dport') : portIn('dport', portsOf(zones))
+  const guarded = lent ? lentIn(lent, 'dport') : portIn('dport', portsOf(zones))
   const judged = (verdict: (zone: Zone) => string) =>
     zones.flatMap(zone =>
       zoneAddress(zone, 'daddr').map(
