@@ -48,7 +48,7 @@ describe('the RADIUS listener as a proxy', () => {
     expect(answer.attributes.slice(1)).toEqual([
       ...states,
       vlan,
-      attribute(ATTRIBUTE.replyMessage, 'The code is right.'),
+      attribute(ATTRIBUTE.replyMessage, 'You may come in.'),
     ])
     const [{ packet, signature } = expect.fail()] = first.heard
     expect(signature).toBe('valid')

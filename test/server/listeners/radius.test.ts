@@ -77,7 +77,7 @@ describe('the RADIUS listener', () => {
     expect(await words(nas.pap('nobody', '000000'))).toBe(WRONG)
     expect(await words(nas.pap('alice', 'what is this?'))).toBe(WRONG)
     expect(await words(nas.chap('alice', '000000'))).toBe(WRONG)
-    expect(await words(nas.pap('alice', code))).toBe('The code is right.')
+    expect(await words(nas.pap('alice', code))).toBe('You may come in.')
     expect(await words(nas.pap('alice', code))).toContain('used already')
     for (let i = 0; i < 6; i++) expect(await words(nas.pap('alice', '000000'))).toBe(WRONG)
   })

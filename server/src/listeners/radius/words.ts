@@ -30,6 +30,6 @@ const REFUSALS: Readonly<Record<Reason, string>> = {
 /** What somebody is told who was judged. */
 export function wordsFor({ status, reason, detail, network, lifetime }: Outcome): string {
   if (status !== 'opened') return REFUSALS[reason]
-  if (detail === '') return 'The code is right.'
+  if (detail === '') return 'You may come in.'
   return `Open for ${formatNetwork(network)}, for ${lifetime} seconds: ${detail}.`
 }
