@@ -194,9 +194,11 @@ ${clientTable('old', '127.0.0.4', 'mode = "code"\nmessage_authenticator = "optio
     const { user, code } = await someone()
     writeFileSync(join(folder, 'secret'), 'a-new-secret-for-the-clients')
     chmodSync(join(folder, 'secret'), 0o644)
-    const refused = await daemon.command('reload')
-    expect(refused.status).toBe(1)
-    expect(refused.stderr).toContain('others can read it; run: chmod 600')
+    for (const command of ['check', 'reload']) {
+      const { status, stderr } = await daemon.command(command)
+      expect({ command, status }).toEqual({ command, status: 1 })
+      expect(stderr).toContain('others can read it; run: chmod 600')
+    }
     const login = [...pap(user, code), OLD!, SIGNED]
     expect(await radclient(radius, SECRET, login)).toMatchObject({ kind: 'accept' })
     chmodSync(join(folder, 'secret'), 0o600)

@@ -1,15 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Address, contains } from '@oneknock/shared'
-import type { Config } from '../config.ts'
+import { type Address, contains, fail, ok, type Result } from '@oneknock/shared'
+import type { Config, ConfigError } from '../config.ts'
 import { codesOf } from '../core/candidates.ts'
 import type { Clock } from '../core/clock.ts'
 import type { SecretSource } from '../core/directory.ts'
+import type { RadiusClient } from '../core/radius.ts'
 import type { State } from '../core/state.ts'
 import type { Counters } from '../counters.ts'
 import { ownAddresses } from '../host.ts'
 import { type RadiusListener, type RadiusPlan, radiusListener } from '../listeners/radius.ts'
 import type { Log } from '../log.ts'
-import { readSecret } from '../secrets.ts'
+import { readSecret, SecretError } from '../secrets.ts'
 import { logRadius } from './notes.ts'
 import type { Settings } from './settings.ts'
 
@@ -61,19 +62,38 @@ function hasGrant(
 export async function radiusPlanOf({
   radius,
 }: Pick<Config, 'radius'>): Promise<RadiusPlan | undefined> {
-  return (
-    radius && {
-      listen: radius.listen,
-      clients: radius.clients.map(client => ({
-        ...client,
-        secretBytes: readShared(client.secret, `radius.clients.${client.name}`),
-        upstreamSecretBytes:
-          client.upstream &&
-          readShared(client.upstream.secret, `radius.clients.${client.name}.upstream`),
-      })),
-    }
-  )
+  if (!radius) return undefined
+  const read = (source: SecretSource, key: string) => {
+    const secret = readShared(source)
+    if (secret.ok) return secret.value
+    throw new Error(`${key}: ${secret.error}`)
+  }
+  const clients = radius.clients.map(client => ({
+    ...client,
+    secretBytes: read(client.secret, keyOf(client)),
+    upstreamSecretBytes: client.upstream && read(client.upstream.secret, keyOf(client)),
+  }))
+  return { listen: radius.listen, clients }
 }
+
+/** What is wrong with the files that hold its secrets; what the daemon's environment holds it alone knows. */
+export function radiusSecretErrors({
+  file,
+  radius,
+}: Pick<Config, 'file' | 'radius'>): ConfigError[] {
+  return (radius?.clients ?? []).flatMap(client => {
+    const sources = [client.secret, ...(client.upstream ? [client.upstream.secret] : [])]
+    return sources
+      .filter(({ kind }) => kind === 'file')
+      .flatMap(source => {
+        const secret = readShared(source)
+        const key = keyOf(client)
+        return secret.ok ? [] : [{ code: 'unreadable', file, key, message: secret.error }]
+      })
+  })
+}
+
+const keyOf = ({ name }: RadiusClient): string => `radius.clients.${name}`
 
 /**
  * RFC 2865 section 3 asks for 16. Whoever sees one packet can try secrets against it for as long as
@@ -81,9 +101,15 @@ export async function radiusPlanOf({
  */
 const SECRET_MIN = 16
 
-function readShared(source: SecretSource, key: string): Uint8Array {
-  const secret = new TextEncoder().encode(readSecret(source))
-  if (secret.length >= SECRET_MIN) return secret
-  const remedy = 'make one with: openssl rand -hex 24'
-  throw new Error(`${key}: the secret has less than ${SECRET_MIN} characters; ${remedy}`)
+function readShared(source: SecretSource): Result<Uint8Array, string> {
+  try {
+    const secret = new TextEncoder().encode(readSecret(source))
+    if (secret.length >= SECRET_MIN) return ok(secret)
+    const place = source.kind === 'file' ? source.path : source.variable
+    const remedy = 'make one with: openssl rand -hex 24'
+    return fail(`the secret in ${place} has less than ${SECRET_MIN} characters; ${remedy}`)
+  } catch (error) {
+    if (error instanceof SecretError) return fail(error.message)
+    throw error
+  }
 }

@@ -168,7 +168,7 @@ describe('the secrets of [radius]', () => {
 
   it('are long enough', async () => {
     expect(await plan('testing123')).toBe(
-      'radius.clients.vpn: the secret has less than 16 characters; make one with: openssl rand -hex 24',
+      `radius.clients.vpn: the secret in ${join(folder, 'secret-384')} has less than 16 characters; make one with: openssl rand -hex 24`,
     )
   })
 })
