@@ -9,7 +9,7 @@ const TIME_LIMIT = 20_000
 /**
  * Connection tracking goes on translating a flow that it knows: those that lead where nothing leads
  * any more are forgotten by it, or somebody with a new grant could come by an old one to the former
- * host. Without `conntrack` they end with their silence; the doctor says so.
+ * host. Without the program `conntrack` they end with their silence.
  */
 export async function forgetFormerLeads(before: Listing, zones: readonly Zone[]): Promise<void> {
   const program = findProgram('conntrack')
