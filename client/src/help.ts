@@ -35,6 +35,9 @@ Examples:
                                           the invitation, then the secret in
                                           base32 or as an otpauth: URI
 
+--http is the server's HTTP door, such as https://gate.example.com:8975: where a
+knock goes if UDP meets silence. An invitation that names one needs no flag.
+
 --totp-secret is for machines, where nobody types a code. It is the weaker
 choice: whoever reads the file then has both factors. A YubiKey or a password
 store behind --otp-command keeps them apart.
