@@ -1,9 +1,20 @@
 import { describe, expect, it, vi } from 'vitest'
 import type { User } from '../../server/src/core/directory.ts'
+import { State } from '../../server/src/core/state.ts'
 import { HookError } from '../../server/src/hooks/hook.ts'
 import type { CredentialAttempt } from '../../server/src/listeners/listener.ts'
 import { MemoryListener } from '../../server/src/listeners/memory.ts'
-import { addr, barrier, type Kit, type KitOptions, kit, service, turns, user } from './kit.ts'
+import {
+  addr,
+  barrier,
+  FRESHNESS_MS,
+  type Kit,
+  type KitOptions,
+  kit,
+  service,
+  turns,
+  user,
+} from './kit.ts'
 
 const TIMEOUT_MS = 120_000
 const approval = { channel: 'phone', timeoutMs: TIMEOUT_MS }
@@ -383,10 +394,13 @@ describe('the disk and the hooks', () => {
     const knock = knocks(k)
     await knock()
     k.disk.works = false
+    const asked: string[] = []
+    k.hook.before = event => void asked.push(event)
     expect(await k.gatekeeper.approvals.decide(k.questions[0]!.token, true)).toMatchObject({
       status: 'refused',
       reason: 'state-unavailable',
     })
+    expect(asked).not.toContain('open')
     expect(await k.open()).toEqual([])
     k.disk.works = true
     expect(await knock()).toMatchObject({ status: 'refused', reason: 'state-unavailable' })
@@ -461,6 +475,19 @@ describe('after a crash', () => {
     await k.gatekeeper.approvals.decide(k.questions[0]!.token, false)
     const later = await restart(k)
     expect(await later.gatekeeper.approvals.decide(k.questions[0]!.token, true)).toBeUndefined()
+  })
+
+  it('an answer that a checkpoint holds counts, though its own line was lost', async () => {
+    const k = start()
+    await knocks(k)()
+    await k.gatekeeper.approvals.decide(k.questions[0]!.token, true)
+    const state = new State(k.clock, FRESHNESS_MS)
+    state.restore(k.state.checkpoint())
+    const { event, at } = k.lines.find(line => line.event.event === 'knock')!
+    state.apply(event, at)
+    expect(state.waiting.list()).toEqual([])
+    expect(state.checkpoint().knocks).toEqual(k.state.checkpoint().knocks)
+    expect(state.grants.list()).toHaveLength(1)
   })
 
   it('what ran out or was taken away meanwhile is over', async () => {
