@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
+import { Rows, rowCells } from '../../server/src/audit/rows.ts'
 import type { User } from '../../server/src/core/directory.ts'
 import { State } from '../../server/src/core/state.ts'
 import { HookError } from '../../server/src/hooks/hook.ts'
@@ -7,6 +8,7 @@ import { MemoryListener } from '../../server/src/listeners/memory.ts'
 import {
   addr,
   barrier,
+  device,
   FRESHNESS_MS,
   type Kit,
   type KitOptions,
@@ -197,6 +199,12 @@ describe('what was promised is void', () => {
     ['a locked user', changed({ locked: true }), 'locked', 'by the administrator'],
     ['a removed user', [bob], 'locked', 'by the administrator'],
     ['a removed device', changed({ devices: [] }), 'locked', 'by the administrator'],
+    [
+      'a device that got another key',
+      changed({ devices: [device('alice', 'laptop', 99)] }),
+      'locked',
+      'by the administrator',
+    ],
     [
       'a user who was given another authenticator',
       changed({ totp: { ...alice.totp!, id: 'another' } }),
@@ -513,5 +521,51 @@ describe('an administrator', () => {
     expect(await k.gatekeeper.approvals.answer(id, yes)).toBeUndefined()
     expect(answers(k)).toMatchObject([{ by: { administrator: true } }])
     expect(await knock()).toMatchObject({ status: yes ? 'opened' : 'refused' })
+  })
+})
+
+describe('the trail', () => {
+  const told = (k: Kit) => {
+    const rows = new Rows()
+    for (const { at, event } of k.lines) rows.add(at, event)
+    return rows.list().map(row => rowCells(row).slice(1).join(' | '))
+  }
+
+  it('tells in one row who asked, who was asked, who answered, and how it ended', async () => {
+    const k = start()
+    await knocks(k, ['safe'])()
+    const who = 'alice/laptop | 203.0.113.7 | safe |'
+    expect(told(k)).toEqual([`${who} pending for 203.0.113.7, asked: bob by phone`])
+    k.clock.pass(30_000)
+    await k.gatekeeper.approvals.decide(k.questions[0]!.token, true)
+    const opened = `${who} opened for 203.0.113.7`
+    const by = 'approved by bob by phone'
+    expect(told(k)).toEqual([`${opened} until 2026-11-21T12:01:00Z, ${by}`])
+    await k.gatekeeper.end(k.state.grants.list()[0]!.id, 'administrator')
+    await turns()
+    expect(told(k)).toEqual([`${opened}, ${by}, ended 2026-11-21T12:00:30Z: administrator`])
+  })
+
+  it('tells why it came to nothing', async () => {
+    const k = start()
+    const ends = [
+      () => k.gatekeeper.approvals.decide(k.questions.at(-1)!.token, false),
+      () => k.clock.pass(TIMEOUT_MS),
+      () => k.setDirectory([{ ...alice, locked: true }, bob]),
+    ]
+    for (const end of ends) {
+      k.clock.pass(60_000)
+      while (k.keyring.hints.prepare(k.clock.now(), 1000));
+      await knocks(k)()
+      await end()
+      k.gatekeeper.endExpired()
+      k.gatekeeper.revise()
+      await turns()
+    }
+    expect(told(k).map(row => row.split(' | ').at(-1))).toEqual([
+      'refused, answered by alice by phone: denied',
+      'refused, asked: alice by phone: timed-out',
+      'refused, asked: alice by phone: locked (by the administrator)',
+    ])
   })
 })
