@@ -6,9 +6,11 @@ export interface Reach {
   readonly env: NodeJS.ProcessEnv
   /** Its input carries somebody else's bytes, such as ssh's: no program that it runs may read them. */
   readonly isInputTaken: boolean
+  /** Hands the terminal to a program that may ask something on it, until it has ended. */
+  lend<T>(use: () => Promise<T>): Promise<T>
 }
 
-export const REACH: Reach = { env: process.env, isInputTaken: false }
+export const REACH: Reach = { env: process.env, isInputTaken: false, lend: use => use() }
 
 /** Something that only a person knows. */
 export interface Question {
@@ -57,10 +59,11 @@ export async function askPerson(
 export async function printedBy(
   name: string,
   [file, ...args]: readonly [string, ...string[]],
-  { isInputTaken }: Reach,
+  { isInputTaken, lend }: Reach,
 ): Promise<Result<string, NoAnswer>> {
   const { capture } = await import('./capture.ts')
-  const printed = await capture(file, args, COMMAND_MS, isInputTaken ? 'terminal' : 'inherit')
+  const input = isInputTaken ? 'terminal' : 'inherit'
+  const printed = await lend(() => capture(file, args, COMMAND_MS, input))
   return printed.ok
     ? ok(printed.value)
     : noAnswer('command-failed', `${name} ${printed.error}; nothing was sent`)

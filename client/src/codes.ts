@@ -4,6 +4,7 @@ import { askPerson, type NoAnswer, printedBy, REACH, type Reach } from './asking
 /** Where this knock's code comes from. */
 export type CodeSource =
   | { readonly kind: 'given'; readonly code: string }
+  | { readonly kind: 'typed'; readonly factor: Factor }
   | { readonly kind: 'command'; readonly command: string }
   /** An authenticator's secret, in base32. */
   | { readonly kind: 'secret'; readonly secret: string }
@@ -49,6 +50,8 @@ export async function obtainFactor(
       return ok(NO_FACTOR)
     case 'given':
       return parseFactor(source.code)
+    case 'typed':
+      return ok(source.factor)
     case 'command':
       return fromCommand(source.command, reach)
     case 'secret': {

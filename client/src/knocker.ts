@@ -4,7 +4,8 @@ import { type Clock, pause, systemClock } from './clock.ts'
 import { type CodeError, type CodeSource, obtainFactor } from './codes.ts'
 import { type KnockOptions, knock } from './index.ts'
 import { askOf, deviceOf, forget, type Place, remember, type Way } from './memory.ts'
-import type { KnockEvent, KnockResult } from './outcome.ts'
+import type { KnockEvent, KnockResult, Opened } from './outcome.ts'
+import { formatAdmitted } from './report.ts'
 import { prepareRuntime } from './runtime.ts'
 import type { Unlocked } from './unlocking.ts'
 
@@ -60,7 +61,7 @@ async function attempt(knocker: Knocker, clock: Clock): Promise<Result<KnockResu
   if (!factor.ok) return fail(factor.error)
   const ways: Way[] = []
   const result = await send(knocker, { ...options, factor: factor.value }, ways)
-  if (result.status === 'opened') rememberDoor(knocker, result.until, ways, clock)
+  if (result.status === 'opened') rememberDoor(knocker, result, ways, clock)
   return ok(result)
 }
 
@@ -76,7 +77,7 @@ function send(knocker: Knocker, options: KnockOptions, ways: Way[]): Promise<Kno
 
 function rememberDoor(
   { name, profile, options }: Knocker,
-  until: number,
+  { until, admitted, detail }: Opened,
   ways: readonly Way[],
   clock: Clock,
 ): void {
@@ -84,9 +85,11 @@ function rememberDoor(
   // The door is open all the same; a run that needs to know says why it cannot.
   if (!runtime.ok) return
   const place: Place = { folder: runtime.value, name, device: deviceOf(profile) }
-  const ask = askOf(options.services ?? [], options.address)
+  const { services = [], address } = options
+  const ask = askOf(services, address)
+  const told = { opened: detail, admitted: formatAdmitted(admitted) }
   try {
-    remember(place, { ask, madeAt: clock.now(), until, ways })
+    remember(place, { ask, services, ...told, madeAt: clock.now(), until, ways })
   } catch {
     // A disk that is full, say: the same holds.
   }

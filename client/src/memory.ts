@@ -1,11 +1,15 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Address, formatNetwork, type Network } from '@oneknock/shared'
+import { type Address, formatNetwork, isName, type Network } from '@oneknock/shared'
 
 /** A door that a run on this machine opened: enough to know whether one has to knock again. */
 export interface Remembered {
   /** What was asked for, as `askOf` gives it. */
   readonly ask: string
+  readonly services: readonly string[]
+  /** What the server opened, in its words, and for whom. */
+  readonly opened: string
+  readonly admitted: string
   /** By this machine's clock, milliseconds since the Unix epoch. */
   readonly madeAt: number
   readonly until: number
@@ -44,11 +48,23 @@ export const deviceOf = (profile: {
 }): string => `${profile.user} ${profile.device} ${profile.host} ${profile.port}`
 
 export const recall = (place: Place, ask: string): Remembered | undefined =>
-  read(place).find(door => door.ask === ask)
+  recallAll(place).find(door => door.ask === ask)
+
+/** Empty if nothing is remembered, or nothing that this program wrote for this device. */
+export function recallAll(place: Place): readonly Remembered[] {
+  try {
+    const memory: unknown = JSON.parse(readFileSync(pathOf(place), 'utf8'))
+    return isMemory(memory) && memory.device === place.device ? memory.doors : []
+  } catch {
+    return []
+  }
+}
 
 /** The last one who writes wins: what is lost costs one more knock. */
 export function remember(place: Place, door: Remembered): void {
-  const others = read(place).filter(({ ask, until }) => ask !== door.ask && until > door.madeAt)
+  const others = recallAll(place).filter(
+    ({ ask, until }) => ask !== door.ask && until > door.madeAt,
+  )
   const memory: Memory = { device: place.device, doors: [...others, door] }
   const path = pathOf(place)
   const temporary = `${path}.${process.pid}.tmp`
@@ -60,15 +76,6 @@ export function remember(place: Place, door: Remembered): void {
 export const forget = (place: Pick<Place, 'folder' | 'name'>): void =>
   rmSync(pathOf(place), { force: true })
 
-function read(place: Place): readonly Remembered[] {
-  try {
-    const memory: unknown = JSON.parse(readFileSync(pathOf(place), 'utf8'))
-    return isMemory(memory) && memory.device === place.device ? memory.doors : []
-  } catch {
-    return []
-  }
-}
-
 const pathOf = ({ folder, name }: Pick<Place, 'folder' | 'name'>): string =>
   join(folder, `${name}.doors`)
 
@@ -78,9 +85,13 @@ function isMemory(value: unknown): value is Memory {
 }
 
 function isRemembered(value: unknown): value is Remembered {
-  const { ask, madeAt, until, ways } = (value ?? {}) as Partial<Record<keyof Remembered, unknown>>
+  const { ask, services, opened, admitted, madeAt, until, ways } = (value ?? {}) as Partial<
+    Record<keyof Remembered, unknown>
+  >
   return (
-    typeof ask === 'string' &&
+    [ask, opened, admitted].every(text => typeof text === 'string') &&
+    Array.isArray(services) &&
+    services.every(isName) &&
     typeof madeAt === 'number' &&
     typeof until === 'number' &&
     Array.isArray(ways) &&

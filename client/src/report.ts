@@ -144,10 +144,12 @@ export function clockWarning(result: KnockResult): string | undefined {
   return trouble && `${trouble.what}; ${trouble.next}`
 }
 
+export const formatAdmitted = (admitted: Opened['admitted']): string =>
+  admitted.map(formatNetwork).join(' and ')
+
 function openLine({ admitted, lifetime, until, detail }: Opened): string {
   const services = detail && `${detail} `
-  const addresses = admitted.map(formatNetwork).join(' and ')
-  return `open: ${services}for ${addresses}, ${formatDuration(lifetime)}, until ${moment(until)}`
+  return `open: ${services}for ${formatAdmitted(admitted)}, ${formatDuration(lifetime)}, until ${moment(until)}`
 }
 
 const alsoOverHttp = ({ http }: { readonly http?: string }): string =>

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { REACH } from '../asking.ts'
 import { addressesOf, dial } from '../dial.ts'
 import { EXIT, type Exit, Failure } from '../exit.ts'
 import { warn } from '../output.ts'
@@ -21,7 +22,7 @@ export async function proxyCommand(
   if (port === undefined) {
     throw new Failure(EXIT.usage, `${quote(portText)} is no port: give a number of 1 to 65535`)
   }
-  const passage = passageTo(name, [], flags, { env: process.env, isInputTaken: true })
+  const passage = passageTo(name, [], flags, { ...REACH, isInputTaken: true })
   const found = await addressesOf(host)
   if (!found.ok) {
     const line = `cannot find ${quote(host)} (${found.error}); check the name and the network`

@@ -1,9 +1,8 @@
-import { formatNetwork } from '@oneknock/shared'
 import type { CodeError } from '../codes.ts'
 import { EXIT } from '../exit.ts'
 import { type Knocker, knockOnce } from '../knocker.ts'
 import type { Endpoint } from '../probe.ts'
-import { explainFailure, report } from '../report.ts'
+import { explainFailure, formatAdmitted, report } from '../report.ts'
 import { type Finding, failure, fine, warning } from './finding.ts'
 import type { Instruments } from './instruments.ts'
 
@@ -40,7 +39,7 @@ export async function* lookBehind(
       : fine('service', `${service} answers now, and did not before`)
     return
   }
-  const admitted = knocked.value.admitted.map(formatNetwork).join(' and ')
+  const admitted = formatAdmitted(knocked.value.admitted)
   yield failure(
     'service',
     EXIT.noReply,

@@ -16,6 +16,17 @@ export function withDoor(doors: readonly Door[], door: Door, now: number): Door[
   return [...doors.filter(other => other !== earlier), { ...door, until }]
 }
 
+/** With those that other runs opened, unless this session knows them, or one that lasts as long. */
+export const withRecalled = (
+  { doors, now }: Pick<State, 'doors' | 'now'>,
+  recalled: readonly Door[],
+): readonly Door[] =>
+  recalled.reduce<readonly Door[]>((known, door) => {
+    const earlier = findDoor(known, door.ask)
+    const isKnown = !isOpen(door, now) || (earlier !== undefined && earlier.until >= door.until)
+    return isKnown ? known : withDoor(known, door, now)
+  }, doors)
+
 /** What to name when a door is to be closed: what was opened, if the server could say all of it. */
 export const toClose = ({ ask, opened }: Door): readonly string[] =>
   opened.length === 0 || opened.some(name => name.startsWith('+')) ? ask.services : opened

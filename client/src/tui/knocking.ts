@@ -1,7 +1,8 @@
-import { formatNetwork, type Reason } from '@oneknock/shared'
+import type { Reason } from '@oneknock/shared'
 import { formatDuration } from '../duration.ts'
-import type { Closed, KnockEvent, KnockResult, Opened } from '../outcome.ts'
-import { clockWarning, explainFailure, type Failed } from '../report.ts'
+import type { KnockerEvent } from '../knocker.ts'
+import type { Closed, KnockResult, Opened } from '../outcome.ts'
+import { clockWarning, explainFailure, type Failed, formatAdmitted } from '../report.ts'
 import { stepOf } from './code.ts'
 import { withDoor, withoutClosed } from './doors.ts'
 import { record } from './history.ts'
@@ -16,13 +17,13 @@ export function pressKnocking(state: State, { ask }: KnockingScreen, action: Act
   return goBack(record(state, ask, 'stopped; the door may open all the same', 'plain'), ask)
 }
 
-export function watch(state: State, event: KnockEvent): State {
+export function watch(state: State, event: KnockerEvent): State {
   const { screen, now } = state
   if (screen.kind !== 'knocking') return state
   return { ...state, screen: { ...screen, progress: follow(screen.progress, event, now) } }
 }
 
-function follow(progress: Progress, event: KnockEvent, now: number): Progress {
+function follow(progress: Progress, event: KnockerEvent, now: number): Progress {
   const { ways, stage } = progress
   switch (event.type) {
     case 'resolving':
@@ -46,6 +47,8 @@ function follow(progress: Progress, event: KnockEvent, now: number): Progress {
     }
     case 'clock':
       return progress
+    case 'code-used':
+      return { stage: 'next-code', since: now, detail: '', ways: [] }
   }
 }
 
@@ -81,8 +84,7 @@ const TITLES: Readonly<Record<Failed['status'], string>> = {
 function opened(state: State, { ask }: KnockWork, result: Opened): State {
   const { admitted, lifetime, until, detail } = result
   const names = detail.split(' ').filter(name => name !== '')
-  const addresses = admitted.map(formatNetwork).join(' and ')
-  const door = { ask, opened: names, admitted: addresses, lifetime, until }
+  const door = { ask, opened: names, admitted: formatAdmitted(admitted), lifetime, until }
   const what = `open for ${formatDuration(lifetime)}: ${detail}`
   return {
     ...record(state, ask, what, 'good'),

@@ -1,6 +1,8 @@
-import { type Factor, NO_FACTOR, ok, parseInvitation, type Result } from '@oneknock/shared'
-import { codeSource, obtainFactor } from '../codes.ts'
+import { parseInvitation } from '@oneknock/shared'
+import { REACH } from '../asking.ts'
+import { type CodeSource, codeSource } from '../codes.ts'
 import { whyNoInvitation } from '../invitation.ts'
+import type { Knocker } from '../knocker.ts'
 import type { Profile } from '../profile.ts'
 import { loadProfile, profilesFolder, saveProfile } from '../profiles.ts'
 import { type Unlocked, unlock, unlockedAlready } from '../unlocking.ts'
@@ -42,12 +44,20 @@ export function performOn(terminal: Terminal): Perform {
           done(work, { text: 'copied, if the terminal lets programs do so', mood: 'good' }),
         )
       case 'run':
-        return tell(done(work, await terminal.run(work.command)))
+        tell(done(work, await terminal.run(work.command)))
+        return tell(await recall())
       case 'suspend':
         await terminal.suspend()
-        return tell(done(work))
+        tell(done(work))
+        return tell(await recall())
     }
   }
+}
+
+/** What other runs opened, so that it is seen here, and can be closed. */
+export async function recall(): Promise<Happening> {
+  const { rememberedDoors } = await import('./remembered.ts')
+  return { type: 'recalled', doors: await rememberedDoors() }
 }
 
 interface Means {
@@ -70,36 +80,26 @@ async function knockFor(
   if (!loaded.ok) return unable(loaded.error)
   const profile = unlockedAlready(loaded.value) ?? unlocked.get(ask.target)
   if (!profile) return unable({ message: `the key of ${ask.target} has been locked since` })
-  const factor = await factorFrom(code, ask.target, profile, terminal)
-  if (!factor.ok) return unable(factor.error)
-  const { host, port, key, address } = profile
-  const { knock } = await import('../index.ts')
-  const result = await knock(
-    { host, port, key },
-    {
-      services,
-      verb,
-      factor: factor.value,
-      signal,
-      on: event => tell({ type: 'heard', work: id, event }),
-      ...(address && { address }),
-    },
-  )
-  tell({ type: 'knocked', work: id, result })
+  const { address } = profile
+  const { closeOnce, knockOnce } = await import('../knocker.ts')
+  const knocker: Knocker = {
+    name: ask.target,
+    profile,
+    options: { services, signal, ...(address && { address }) },
+    source: sourceOf(code, profile),
+    reach: { ...REACH, lend: use => terminal.lend(use) },
+    on: event => tell({ type: 'heard', work: id, event }),
+  }
+  if (verb === 'close') {
+    return tell({ type: 'knocked', work: id, result: await closeOnce(knocker) })
+  }
+  const result = await knockOnce(knocker)
+  if (!result.ok) return unable(result.error)
+  tell({ type: 'knocked', work: id, result: result.value })
 }
 
-async function factorFrom(
-  code: Code,
-  target: string,
-  profile: Unlocked,
-  terminal: Terminal,
-): Promise<Result<Factor, { readonly message: string }>> {
-  if (code.kind === 'none') return ok(NO_FACTOR)
-  if (code.kind === 'typed') return ok(code.factor)
-  const source = codeSource({}, profile)
-  const obtain = () => obtainFactor(source, target)
-  return source.kind === 'command' ? terminal.lend(obtain) : obtain()
-}
+const sourceOf = (code: Code, profile: Unlocked): CodeSource =>
+  code.kind === 'own' ? codeSource({}, profile) : code
 
 async function open({ id, target, passphrase }: UnlockWork, unlocked: Opened): Promise<Happening> {
   const locked = (problem: string): Happening => ({ type: 'still-locked', work: id, problem })

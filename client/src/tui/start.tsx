@@ -4,7 +4,7 @@ import { systemClock } from '../clock.ts'
 import { EXIT, type Exit } from '../exit.ts'
 import { App } from './app.tsx'
 import { Fullscreen, unscrolled } from './fullscreen.ts'
-import { performOn } from './perform.ts'
+import { performOn, recall } from './perform.ts'
 import { readProfiles } from './profiles.ts'
 import { runInShell } from './run.ts'
 import { Session } from './session.ts'
@@ -62,6 +62,7 @@ class Tui {
     process.stdout.on('resize', this.#onResize)
     this.#fullscreen.enter()
     this.#session.start(state => this.#show(state))
+    recall().then(this.#session.tell, this.#onError)
   }
 
   #show(state: State): void {

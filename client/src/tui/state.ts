@@ -121,7 +121,7 @@ export interface KnockingScreen {
 }
 
 export interface Progress {
-  readonly stage: 'code' | 'resolving' | 'asking' | 'pending'
+  readonly stage: 'code' | 'resolving' | 'asking' | 'pending' | 'next-code'
   /** When that stage began. */
   readonly since: number
   /** The host to find, or who must approve. */

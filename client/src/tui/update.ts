@@ -1,24 +1,27 @@
-import type { KnockEvent, KnockResult } from '../outcome.ts'
+import type { KnockerEvent } from '../knocker.ts'
+import type { KnockResult } from '../outcome.ts'
 import { pressAdd, typeAdd } from './adding.ts'
 import { pressCode, typeCode } from './code.ts'
 import { pressDoor } from './door.ts'
-import { expire } from './doors.ts'
+import { expire, withRecalled } from './doors.ts'
 import { type Action, actionOf } from './keys.ts'
 import { conclude, pressKnocking, watch } from './knocking.ts'
 import { pressList, typeList } from './list.ts'
 import { pressPassphrase, stillLocked, typePassphrase, unlocked } from './passphrase.ts'
 import { rowsOf } from './rows.ts'
-import type { FailedScreen, Note, Profiles, Size, State, Target } from './state.ts'
+import type { Door, FailedScreen, Note, Profiles, Size, State, Target } from './state.ts'
 import { askCode, assign, fail, goBack } from './steps.ts'
 
 /** What can happen, and when by the wall clock. Answers name the work that they are to. */
 export type Event = { readonly at: number } & (
   | { readonly type: 'ticked' }
   | { readonly type: 'resized'; readonly size: Size }
+  /** What other runs on this machine opened. */
+  | { readonly type: 'recalled'; readonly doors: readonly Door[] }
   /** By their names: `enter`, `^u`, `a`. */
   | { readonly type: 'pressed'; readonly keys: readonly string[] }
   | { readonly type: 'pasted'; readonly text: string }
-  | { readonly type: 'heard'; readonly work: number; readonly event: KnockEvent }
+  | { readonly type: 'heard'; readonly work: number; readonly event: KnockerEvent }
   | { readonly type: 'knocked'; readonly work: number; readonly result: KnockResult }
   /** There is no key or no code to knock with. */
   | { readonly type: 'unable'; readonly work: number; readonly problem: string }
@@ -49,6 +52,8 @@ export function update(before: State, event: Event): State {
       return state
     case 'resized':
       return { ...state, size: event.size }
+    case 'recalled':
+      return { ...state, doors: withRecalled(state, event.doors) }
     case 'pressed':
       return event.keys.reduce(press, { ...state, note: undefined })
     case 'pasted':

@@ -87,6 +87,14 @@ const SCREENS: Readonly<Record<string, readonly [play: () => Play, ...words: str
         .pass(8),
     ...['Waiting for somebody to approve (phone)', 'stops waiting in 1:52'],
   ],
+  'a code of its own that was used': [
+    () =>
+      new Play(target('home', { givesCodes: true }))
+        .press('enter')
+        .hear({ type: 'code-used', waitMs: 30_000 })
+        .pass(8),
+    ...['This code of home was used already: waiting for the next', 'it comes in 0:22'],
+  ],
   'a refusal': [
     () => knocking().end(refused('factor-used')),
     ...['✗ Refused', 'This code was used before', 'What to do'],

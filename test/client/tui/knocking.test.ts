@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { KnockResult } from '../../../client/src/outcome.ts'
+import type { Door } from '../../../client/src/tui/state.ts'
 import { NOON, opened, Play, refused, target } from './play.ts'
 
 const HOME = target('home')
@@ -40,6 +41,18 @@ describe('a knock', () => {
       since: NOON + 700,
       detail: 'phone',
     })
+  })
+
+  it('waits for the next code when its own was used, and then begins anew', () => {
+    const play = new Play(target('home', { givesCodes: true })).press('enter')
+    play.hear({ type: 'resolving', host: 'h' }).hear(route(4, '192.0.2.1'))
+    play.now += 10_000
+    play.hear({ type: 'code-used', waitMs: 20_000 })
+    const { progress } = play.screen('knocking')
+    expect(progress).toMatchObject({ stage: 'next-code', since: play.now, ways: [] })
+    play.pass(20).hear({ type: 'resolving', host: 'h' }).hear(route(4, '192.0.2.1'))
+    expect(play.screen('knocking').progress.ways).toHaveLength(1)
+    expect(play.end(opened(play.now + 60_000)).screen('door')).toBeDefined()
   })
 
   it('opens a door, and tells so', () => {
@@ -117,6 +130,21 @@ describe('an open door', () => {
     ])
     expect(play.press('c').state.work).toBeUndefined()
     expect(play.press('enter').screen('code').ask.target).toBe('home')
+  })
+
+  it('that another run opened is known, but nothing shorter than what is', () => {
+    const recalled = (name: string, seconds: number, until = NOON + seconds * 1000): Door => ({
+      ...{ ask: { target: 'home', services: [name] }, opened: [name], admitted: '192.0.2.9' },
+      ...{ lifetime: 60, until },
+    })
+    const play = new Play(HOME)
+    play.tell({ type: 'recalled', doors: [recalled('ssh', 30), recalled('wiki', -1)] })
+    expect(play.state.doors).toEqual([recalled('ssh', 30)])
+    play.tell({ type: 'recalled', doors: [recalled('ssh', 20), recalled('ssh', 40)] })
+    expect(play.state.doors).toEqual([recalled('ssh', 40)])
+    expect(play.state.history).toEqual([])
+    play.pass(40)
+    expect(play.state.doors).toMatchObject([{ ended: 'expired' }])
   })
 
   it('is extended with the next code, and never cut short by that', () => {

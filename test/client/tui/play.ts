@@ -1,5 +1,6 @@
 import { formatInvitation, type Reason } from '@oneknock/shared'
-import type { KnockEvent, KnockResult } from '../../../client/src/outcome.ts'
+import type { KnockerEvent } from '../../../client/src/knocker.ts'
+import type { KnockResult } from '../../../client/src/outcome.ts'
 import type { Happening } from '../../../client/src/tui/session.ts'
 import { begin, type Screen, type State, type Target } from '../../../client/src/tui/state.ts'
 import { type Event, update } from '../../../client/src/tui/update.ts'
@@ -64,7 +65,7 @@ export class Play {
     return this.tell({ type: 'ticked' })
   }
 
-  hear(event: KnockEvent): this {
+  hear(event: KnockerEvent): this {
     return this.tell({ type: 'heard', work: this.work.id, event })
   }
 

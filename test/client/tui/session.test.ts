@@ -122,12 +122,22 @@ describe.skipIf(!hasTmux && process.env.CI !== 'true')('a session', () => {
     await tmux.sees(/until/)
   })
 
-  it('stays open for who knocked, when the session ends', async () => {
+  it('leaves it open for who knocked, at its end, and ssh and the next session know', async () => {
     const tmux = await sitWithTarget()
     tmux.press('Down')
     await opens(tmux)
     tmux.press('C-c')
     expect(await tmux.ends()).toBe(0)
     expect(await daemon.isOpen('web')).toBe(true)
+    const needed = await home.run(['knock', 'home', 'web', '--if-needed'])
+    expect(needed).toMatchObject({ status: 0, stdout: expect.stringMatching(/^open already/) })
+
+    at.leave()
+    const next = sit()
+    await next.sees(/web +● open (30:00|29:\d\d)/)
+    next.press('Down', 'Enter')
+    await next.sees(/● open web[\s\S]*for 127\.0\.0\.1/)
+    next.press('c')
+    await next.sees(/home: closed: web/)
   })
 })

@@ -1,6 +1,7 @@
 import { useSpinner } from '@inkjs/ui'
 import { Box, Text } from 'ink'
 import { GIVE_UP_MS, PATIENCE_MS } from '../../timing.ts'
+import { codeLeft } from '../code.ts'
 import { nameOf } from '../history.ts'
 import { useView } from '../parts.tsx'
 import type { KnockingScreen, Progress, Way } from '../state.ts'
@@ -32,6 +33,8 @@ function stageLine({ verb, ask, progress: { stage, detail } }: KnockingScreen): 
       return detail === '' ? 'Reading the key' : `Finding ${detail}`
     case 'asking':
       return `${verb === 'open' ? 'Knocking at' : 'Closing'} ${nameOf(ask)}`
+    case 'next-code':
+      return `This code of ${ask.target} was used already: waiting for the next`
     case 'pending':
       return `Waiting for somebody to approve${detail && ` (${detail})`}`
   }
@@ -47,6 +50,7 @@ function wayLine({ server, sent, trouble, isAnswered }: Way): string {
 
 function leftLine({ stage, since }: Progress, now: number): string {
   if (stage === 'asking') return `gives up in ${countdown(since + GIVE_UP_MS - now)}`
+  if (stage === 'next-code') return `it comes in ${countdown(codeLeft(now))}`
   if (stage === 'pending') return `stops waiting in ${countdown(since + PATIENCE_MS - now)}`
   return ''
 }
