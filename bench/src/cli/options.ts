@@ -21,7 +21,7 @@ Measures oneknock on this machine, each figure beside its reference in the same 
 Root, nftables, iproute2 and fwknop each add to what can be measured; what was skipped is said.
 `
 
-const ROWS = 11
+const ROWS = 13
 
 export function parseOptions(words: readonly string[]): Result<Options | 'help', string> {
   try {

@@ -7,6 +7,7 @@ import { memory } from './memory.ts'
 import { replay } from './replay.ts'
 import { rush } from './rush.ts'
 import type { Scenario } from './scenario.ts'
+import { startUp } from './start-up.ts'
 import { underJunk } from './under-junk.ts'
 import { verify } from './verify.ts'
 
@@ -22,4 +23,5 @@ export const scenarios: readonly Scenario[] = [
   replay,
   devices,
   memory,
+  startUp,
 ]

@@ -1,7 +1,6 @@
 import { deviceOf, type Remembered, recallAll } from '../memory.ts'
 import { listProfiles, loadProfile, profilesFolder } from '../profiles.ts'
 import { prepareRuntime } from '../runtime.ts'
-import { isUnmoved } from '../whereabouts.ts'
 import type { Door } from './state.ts'
 
 /** The doors that runs on this machine have opened, for the address that it still has. */
@@ -15,6 +14,8 @@ export async function rememberedDoors(now = Date.now()): Promise<readonly Door[]
     if (!profile.ok) return []
     const place = { folder: runtime.value, name, device: deviceOf(profile.value) }
     const open = recallAll(place).filter(({ madeAt, until }) => madeAt <= now && until > now)
+    if (open.length === 0) return []
+    const { isUnmoved } = await import('../whereabouts.ts')
     const isHere = await Promise.all(open.map(({ ways }) => isUnmoved(ways, profile.value.port)))
     return open.filter((_, i) => isHere[i]).map(door => shown(name, door))
   })
