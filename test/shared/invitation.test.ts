@@ -64,6 +64,11 @@ describe('an invitation', () => {
     ['the default port', GOOD.replace(':62201', ''), { port: DEFAULT_PORT }],
     ['an IPv6 host', GOOD.replace('gate.example.com', '[2001:db8::1]'), { host: '2001:db8::1' }],
     ['no services', GOOD.replace('&services=ssh,wiki', ''), { services: [] }],
+    [
+      'an HTTP door',
+      `${GOOD}&http=https%3A%2F%2Fgate.example.com%3A8975`,
+      { http: 'https://gate.example.com:8975' },
+    ],
     ['empty services', GOOD.replace('ssh,wiki', ''), { services: [] }],
     ['a parameter that is not known', `${GOOD}&colour=red`, {}],
     ['an encoded comma, as some mailers write it', GOOD.replace(',', '%2C'), {}],
@@ -110,6 +115,10 @@ describe('an invitation', () => {
     ['services', 'a service without a name', GOOD.replace('ssh,', 'ssh,,')],
     ['services', 'an upper-case service', GOOD.replace('ssh', 'SSH')],
     ['services', 'two lists of services', `${GOOD}&services=mail`],
+    ['http', 'an empty address of a door', `${GOOD}&http=`],
+    ['http', 'a door that is no web page', `${GOOD}&http=ftp%3A%2F%2Fgate`],
+    ['http', 'a door with a user before it', `${GOOD}&http=https%3A%2F%2Fgate%40evil`],
+    ['http', 'two doors', `${GOOD}&http=https%3A%2F%2Fa&http=https%3A%2F%2Fb`],
   ]
   it.each(refused)('is refused for its %s: %s', (part, _what, text) => {
     expect(parseInvitation(text)).toEqual({ ok: false, error: { code: 'invitation', part } })
