@@ -8,6 +8,7 @@ import { makeRadius, radiusPlanOf } from './compose/radius.ts'
 import { reload } from './compose/reload.ts'
 import { devicesOf, type Settings } from './compose/settings.ts'
 import { holdFolder, openState } from './compose/state.ts'
+import { makeValidation } from './compose/validation.ts'
 import type { Handle } from './control.ts'
 import { systemClock } from './core/clock.ts'
 import { isPersonal } from './core/directory.ts'
@@ -204,7 +205,10 @@ async function start(
   )
   await step('listen', radius.start(judge))
   undo.push(() => radius.stop())
-  const routes = [approvalRoute({ approvals: gatekeeper.approvals, clock })]
+  const routes = [
+    approvalRoute({ approvals: gatekeeper.approvals, clock }),
+    makeValidation(() => current, clock, judge, log),
+  ]
   const http = makeHttp({ settings: () => current, clock, counters, log, routes })
   await step('listen', planOf(config).then(http.configure))
   await step('listen', http.start(judge))

@@ -12,6 +12,8 @@ export interface HttpSettings {
   readonly trustedProxies: readonly Network[]
   /** What it may open; absent: whatever the user may. */
   readonly services: readonly string[] | undefined
+  /** Who may have YubiKey OTPs validated here: the path of each client's key, by its number. */
+  readonly validation?: ReadonlyMap<string, string>
 }
 
 /** Paths of PEM files. */
