@@ -47,11 +47,14 @@ export function makeDelivery(
         const line = `there is no channel ${name}: add [delivery.${name}] to the configuration`
         throw new DeliveryError('unknown-channel', line)
       }
-      const { attemptLimit: timeLimit = ATTEMPT_LIMIT, sleep: pause = sleep } = parts
+      const { attemptLimit: timeLimit = ATTEMPT_LIMIT, sleep: pause = rest } = parts
       await sendPatiently(channel, { to, message, id: randomUUID(), timeLimit }, pause)
     },
   }
 }
+
+/** A daemon that is told to stop does not wait for a channel that may be well again later. */
+const rest = (ms: number): Promise<unknown> => sleep(ms, undefined, { ref: false })
 
 async function sendPatiently(
   channel: Channel,
