@@ -1,0 +1,53 @@
+import { fromHex } from '@oneknock/shared'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Gateway } from '../../server/admin/gateway.ts'
+import { piped } from '../../server/commands/piped.ts'
+import { hasYkgenerate, touch } from '../../server/touch.ts'
+import { Home } from '../run.ts'
+import { hasTmux, Tmux } from './tmux.ts'
+
+/* A YubiKey is a keyboard: it types 44 letters and Enter, all at once. */
+
+const BLUE = {
+  publicId: 'vvccccbbbbdd',
+  privateId: fromHex('8792ebfe26cc')!,
+  key: fromHex('ecde18dbe76fbd0c33330f1c354871db')!,
+}
+
+describe.skipIf(!(hasTmux && hasYkgenerate) && process.env.CI !== 'true')('a touch', () => {
+  let g: Gateway
+  let home: Home
+  let at: Tmux | undefined
+  beforeAll(async () => {
+    g = await Gateway.make()
+    const { invitation } = await g.add('alice')
+    const secrets = `${BLUE.publicId}\n8792ebfe26cc\necde18dbe76fbd0c33330f1c354871db\n`
+    await piped(g.config, secrets, 'yubikey', 'add', 'alice', 'blue')
+    await g.start()
+    home = new Home()
+    expect(await home.run(['add'], `${invitation}\n`)).toMatchObject({ status: 0 })
+  })
+  afterAll(async () => {
+    at?.leave()
+    home?.remove()
+    await g?.remove()
+  })
+
+  it('in the code field opens the door, without another key', async () => {
+    at = new Tmux(home)
+    await at.sees(/❯ /)
+    at.press('Enter')
+    await at.sees(/Code/)
+    at.type(`${touch(BLUE, 7, 0)}\r`)
+    await at.sees(/\d:\d\d/)
+    expect(await g.json('grants')).toMatchObject([{ user: 'alice', services: ['web'] }])
+  })
+
+  it('is a code for --otp too, once', async () => {
+    const { target } = JSON.parse((await home.run(['list', '--json'])).stdout)
+    const knock = (otp: string) => home.run(['knock', target, '--otp', otp, '--json'])
+    const otp = touch(BLUE, 7, 1)
+    expect(await knock(otp)).toMatchObject({ status: 0 })
+    expect(await knock(otp)).toMatchObject({ status: 4 })
+  })
+})
