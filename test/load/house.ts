@@ -35,7 +35,8 @@ export interface HouseFigures {
 
 /** A device may send so many at once. */
 const BURST = 20
-const IN_FLIGHT = 100
+/** Which of them a reply answers is found by trying: more would only keep us busy. */
+const IN_FLIGHT = 8
 const ANSWER_MS = 20_000
 /** The ends are spread over so many seconds. */
 const SPREAD = 5

@@ -13,7 +13,7 @@ const { values } = parseArgs({
     people: { type: 'string', default: '1000' },
     grants: { type: 'string', default: '10000' },
     /** By when all of them have to be in. */
-    lifetime: { type: 'string', default: '120' },
+    lifetime: { type: 'string', default: '180' },
     nftables: { type: 'boolean', default: false },
     program: {
       type: 'string',
