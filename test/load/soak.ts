@@ -31,6 +31,8 @@ const REPLAYS = 20
 const GOOD = 8
 /** A machine that has other work, too, answers in this time. */
 const ANSWER_MS = 10_000
+/** So that they come and go all the time; an answer must not come later than the end. */
+const LIFETIME_S = 10
 const SAMPLES = 20
 const REPLAYED_FROM = 500
 
@@ -123,7 +125,7 @@ class Soak {
     this.#knocker.sendBytes(packet.datagram)
   }
 
-  /** Somebody opens for a second or closes; with a code, if they have not used the present one. */
+  /** Somebody opens for some seconds or closes; with a code, if they have not used the present one. */
   async #good(number: number): Promise<void> {
     const guest = this.#guests[number % this.#guests.length]!
     const round = Math.floor(number / this.#guests.length)
@@ -134,7 +136,7 @@ class Soak {
     const packet = seal(guest.devices[0]!, {
       verb: open ? 'open' : 'close',
       services: [coded ? 'coded' : 'free'],
-      lifetime: open ? 1 : 0,
+      lifetime: open ? LIFETIME_S : 0,
       ...(coded && { factor: { kind: 'totp', code: totpCode(guest.totp!.secret, step) } }),
     })
     const reply = await this.#knocker.ask(packet, ANSWER_MS)
