@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { TAKE_UP_MS } from '../../server/src/core/judge.ts'
+import { FAILURES_MAX } from '../../server/src/core/lockout.ts'
 import type { Opening } from '../../server/src/core/openings.ts'
 import { HookError } from '../../server/src/hooks/hook.ts'
 import { MemoryHook } from '../../server/src/hooks/memory.ts'
@@ -6,6 +8,7 @@ import {
   addr,
   barrier,
   device,
+  FRESHNESS_MS,
   HandClock,
   type Kit,
   kit,
@@ -170,6 +173,61 @@ describe('a start', () => {
     const later = await restart(k)
     expect(await later.send(sent)).toMatchObject({ status: 'opened' })
     expect(await later.send(sent)).toBe('silence')
+  })
+})
+
+describe('from a checkpoint alone, with no line behind it', () => {
+  /** Another life that has nothing but the checkpoint of the one before. */
+  const reborn = (before: Kit) => {
+    const after = kit({ clock: before.clock })
+    after.state.restore(JSON.parse(JSON.stringify(before.state.checkpoint())))
+    return after
+  }
+  const seen = async (reply: ReturnType<Kit['send']>) => {
+    const answer = await reply
+    return answer === 'silence' ? answer : `${answer.status} ${answer.reason}`
+  }
+
+  it('packets and codes stay used', async () => {
+    const k = kit()
+    const code = k.code()
+    const packet = k.packet({ factor: code })
+    expect(await seen(k.send(packet))).toBe('opened none')
+    const later = reborn(k)
+    expect(await seen(later.send(packet))).toBe('silence')
+    expect(await seen(later.send(later.packet({ factor: code })))).toBe('refused factor-used')
+  })
+
+  it('a knock that is known is told what became of it', async () => {
+    const k = kit()
+    const asks = { factor: k.code(), knockId: 'abcdabcdabcdabcd' }
+    expect(await seen(k.send(k.packet(asks)))).toBe('opened none')
+    expect(await seen(reborn(k).send(k.packet(asks)))).toBe('opened none')
+  })
+
+  it('whoever is locked out stays so', async () => {
+    const k = kit()
+    const wrong = { factor: { kind: 'totp', code: '000000' } } as const
+    for (let i = 0; i < FAILURES_MAX; i++) await k.send(k.packet(wrong))
+    expect(await seen(reborn(k).send(k.packet({ factor: k.code() })))).toBe('refused locked')
+  })
+
+  it('an invitation that was taken up never goes stale', async () => {
+    const k = kit()
+    expect(await seen(k.send(k.packet({ factor: k.code() })))).toBe('opened none')
+    k.clock.pass(2 * TAKE_UP_MS)
+    const later = reborn(k)
+    expect(await seen(later.send(later.packet({ factor: later.code() })))).toBe('opened none')
+  })
+
+  it('what was too old to be remembered passes no more, wherever the clock steps', async () => {
+    const k = kit()
+    const packet = k.packet({ factor: k.code() })
+    await k.send(packet)
+    k.clock.pass(10 * FRESHNESS_MS)
+    k.state.forget(k.clock.now())
+    k.clock.wall = NOON
+    expect(await seen(reborn(k).send(packet))).toBe('silence')
   })
 })
 

@@ -18,6 +18,8 @@ export const USER_DAILY_MAX = 100
  */
 export const DEVICE_DAILY_MAX = 50
 export const DAY_MS = 24 * 3600_000
+/** No line ever takes so long to the disk. */
+const UNDER_WAY_MS = 60_000
 
 interface Failures {
   /** When the wrong codes came that still count, oldest first. */
@@ -98,11 +100,11 @@ export class Lockout {
   unlock(user: string, at: number): void {
     const isTheirs = (id: string) => id === user || id.startsWith(`${user}/`)
     for (const [id, wrongs] of this.#users) {
-      const later = wrongs.filter(wrong => wrong.at > at)
+      const later = wrongs.filter(wrong => !isForgiven(wrong.at, at))
       if (isTheirs(id)) this.#users.set(id, later)
     }
     for (const [id, { last }] of this.#devices) {
-      if (isTheirs(id) && last <= at) this.#devices.delete(id)
+      if (isTheirs(id) && isForgiven(last, at)) this.#devices.delete(id)
     }
   }
 
@@ -122,6 +124,14 @@ export class Lockout {
     return (this.#users.get(user) ?? []).filter(({ at }) => at > nowMs - DAY_MS)
   }
 }
+
+/**
+ * Whether a wrong code came before the lock was lifted. What came behind that may be in a checkpoint
+ * already when this is read back, but only by what was under way to the disk: what lies further ahead
+ * was written down by a clock that has been set back since.
+ */
+const isForgiven = (wrongAt: number, liftedAt: number): boolean =>
+  wrongAt <= liftedAt || wrongAt > liftedAt + UNDER_WAY_MS
 
 /** When so many in a day are one too few again; 0 if they are already. */
 const endOfCeiling = (day: readonly Wrong[], most: number): number =>

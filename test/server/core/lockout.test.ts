@@ -96,6 +96,20 @@ describe('wrong codes', () => {
     expect(lockout.lockedUntil(STOLEN, 'alice', NOON)).toBe(0)
     expect(lockout.lockedUntil('alicia/laptop', 'alicia', NOON)).toBe(NOON + LOCK_MS)
   })
+
+  it('read back behind a checkpoint that holds what came after it, it forgives no more than it did', () => {
+    const lockout = new Lockout()
+    lock(lockout, STOLEN, NOON)
+    lockout.unlock('alice', NOON - 1)
+    expect(lockout.lockedUntil(STOLEN, 'alice', NOON)).toBeGreaterThan(NOON)
+  })
+
+  it('forgives what a clock that was ahead has written down', () => {
+    const lockout = new Lockout()
+    lock(lockout, STOLEN, NOON + DAY_MS)
+    lockout.unlock('alice', NOON)
+    expect(lockout.lockedUntil(STOLEN, 'alice', NOON)).toBe(0)
+  })
 })
 
 const act = fc.record({
