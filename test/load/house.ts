@@ -25,6 +25,8 @@ export interface HouseFigures {
   readonly full: number
   /** Milliseconds until a daemon that was killed is ready again, with everybody in. */
   readonly restart: number
+  /** Of that, the milliseconds in which it had a processor. */
+  readonly restartCpu: number
   /** How late the ends of grants were noticed, in milliseconds: the median and the latest. */
   readonly late: { readonly median: number; readonly most: number }
   /** Processes that were started while they ended. */
@@ -74,6 +76,7 @@ export async function fullHouse(options: HouseOptions): Promise<HouseFigures> {
     const killed = performance.now()
     await site.start()
     const restart = Math.round(performance.now() - killed)
+    const restartCpu = cpuOf(site.pid)
     const held = await site.ask<readonly unknown[]>({ command: 'grants' })
     if (held.length !== grants) throw new Error(`of ${grants} grants ${held.length} are left`)
 
@@ -87,7 +90,7 @@ export async function fullHouse(options: HouseOptions): Promise<HouseFigures> {
     const after = await memoryOf(site)
     knocker.close()
     await site.end()
-    return { empty, full, restart, late: await lateness(site, grants), forked, after }
+    return { empty, full, restart, restartCpu, late: await lateness(site, grants), forked, after }
   } finally {
     await site.destroy()
   }
@@ -119,10 +122,17 @@ function processesOf(pid: number): Processes {
   const children = readdirSync(`/proc/${pid}/task`).flatMap(task =>
     readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
   )
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return { children, faultsOfEnded: fields[8]! }
+  return { children, faultsOfEnded: statOf(pid)[8]! }
 }
+
+/** The fields behind the program's name (proc(5), stat). */
+function statOf(pid: number): string[] {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+}
+
+/** In user and kernel mode, counted in hundredths of a second. */
+const cpuOf = (pid: number): number => 10 * (Number(statOf(pid)[11]) + Number(statOf(pid)[12]))
 
 /** At least so many processes were started in between. */
 function changed(before: Processes, after: Processes): number {

@@ -33,7 +33,9 @@ if (Number(values.grants) > 0) {
   const house = await fullHouse({ program, grants, lifetime, nftables })
   say(`${grants} grants that live at once (${nftables ? 'nftables' : 'gate'})`)
   say(`  memory: ${house.empty} MiB without, ${house.full} with, ${house.after} after them`)
-  say(`  ready ${house.restart} ms after a start with all of them`)
+  say(
+    `  ready ${house.restart} ms after a start with all of them, ${house.restartCpu} ms of them at work`,
+  )
   say(`  ended: median ${house.late.median} ms late, at most ${house.late.most} ms`)
   say(`  processes started for it: ${house.forked}`)
   if (house.late.most > 1000 || house.forked > 0) process.exitCode = 1
