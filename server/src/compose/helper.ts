@@ -5,7 +5,7 @@ import { type Config, formatConfigError, loadConfig } from '../config.ts'
 import { systemClock } from '../core/clock.ts'
 import type { ExecSettings } from '../core/directory.ts'
 import { type Outcome, runCommand } from '../hooks/command.ts'
-import { environment } from '../hooks/exec/environment.ts'
+import { commandFor } from '../hooks/exec/environment.ts'
 import { type Order, parseOrder } from '../hooks/exec/order.ts'
 import { COMMANDS_AT_ONCE } from '../hooks/exec.ts'
 import { findProgram } from '../hooks/guard/program.ts'
@@ -48,17 +48,20 @@ export async function serveHelper(
 
 async function carryOut(order: Order, configFile: string, log: Log): Promise<Outcome> {
   const { event, opening } = order
-  const { service, network, until } = opening
+  const { service, network, user, until } = opening
   const config = await readConfig(configFile)
   if (!config.ok) throw new Error(`the helper does not trust its configuration: ${config.error}`)
   const exec = config.value.services.get(service)?.exec
   if (!exec?.as || exec[event].length === 0) {
     throw new Error(`service ${service} has no ${event} command that runs as another account`)
   }
+  if ((user !== undefined) !== (exec.perUser === true)) {
+    throw new Error(`service ${service} ${user ? 'is not for each user' : 'is for each user'}`)
+  }
   const left = until - systemClock.now()
   if (event === 'open' && left <= 0) throw new Error('that opening is over')
-  const env = environment(event, opening, left)
-  const outcome = await runCommand({ ...exec, argv: [...become(exec), ...exec[event]], env })
+  const { argv, env } = commandFor(exec[event], event, opening, left)
+  const outcome = await runCommand({ ...exec, argv: [...become(exec), ...argv], env })
   log.info(
     { service, event, as: exec.as, network: formatNetwork(network), end: outcome.end },
     'ran',

@@ -160,12 +160,12 @@ function loopRules({ name, gate }: Service): Problem[] {
 function personalRules(service: Service): Problem[] {
   if (!isPersonal(service)) return []
   const { name, ports, gate, exec, permit, routeros } = service
-  const others = [ports.length > 0 && 'ports', gate && 'gate', exec && 'exec']
-  const shared = [...others, permit && routeros && 'routeros'].find(key => typeof key === 'string')
-  if (shared === undefined) return []
-  const own = permit ? 'permit' : 'routeros.group'
+  const own = permit ? 'permit' : exec?.perUser ? 'exec.per_user' : 'routeros.group'
+  const opens = { ports: ports.length > 0, gate, exec, permit, routeros }
+  const shared = Object.entries(opens).find(([key, opens]) => opens && !own.startsWith(key))
+  if (!shared) return []
   const message = `opens for an address, ${own} for each user: make two services of it, which one knock can open`
-  return [conflict(['services', name, shared], message)]
+  return [conflict(['services', name, shared[0]], message)]
 }
 
 function routerRules(

@@ -1,9 +1,10 @@
 import { DEFAULT_PORT, wirePrefix } from '@oneknock/shared'
 import * as v from 'valibot'
-import type { ExecSettings, GateSettings, Service } from '../core/directory.ts'
+import type { GateSettings, Service } from '../core/directory.ts'
 import { approvalKeys, NEEDS_APPROVAL, toApproval } from './approval.ts'
 import { BACKENDS, DEFAULT_HELPER_SOCKET, DEFAULT_STATE_FOLDER } from './defaults.ts'
 import { formatDuration, parseDuration } from './duration.ts'
+import { execSchema } from './exec.ts'
 import { forwardKeys, permitKeys, routerSchema, toForward, toPermit } from './openers.ts'
 import { parseEndpoint } from './places.ts'
 import { parsed, table } from './tables.ts'
@@ -20,8 +21,6 @@ const LIFETIME_MAX = 24 * DAY
 const FRESHNESS_MIN = 5 * SECOND
 /** The hint table holds every minute of the window twice over, for each device. */
 const FRESHNESS_MAX = 10 * MINUTE
-/** A knock waits for its commands, and clients wait seconds for a reply. */
-const EXEC_MAX = 5 * MINUTE
 /** Wider than these is not one person's network, whatever their phone does. */
 const WIDEST_PREFIX = { ipv4: 16, ipv6: 32 } as const
 
@@ -97,23 +96,6 @@ const gateSchema = v.pipe(
       listen: raw.listen,
       forward: raw.forward,
       proxyProtocol: raw.proxy_protocol !== undefined,
-    }),
-  ),
-)
-
-const execSchema = v.pipe(
-  table({
-    open: v.pipe(value.command, v.minLength(1, 'write the command that opens')),
-    close: v.optional(value.command, []),
-    time_limit: v.optional(value.duration(SECOND, EXEC_MAX), '10s'),
-    as: v.optional(value.account),
-  }),
-  v.transform(
-    (raw): ExecSettings => ({
-      open: raw.open,
-      close: raw.close,
-      timeLimit: raw.time_limit,
-      as: raw.as,
     }),
   ),
 )

@@ -125,9 +125,9 @@ export interface Service {
   readonly routeros?: RouterSettings | undefined
 }
 
-/** Whether it opens something of each user's own: ssh forwards, a router login. */
-export const isPersonal = ({ permit, routeros }: Service): boolean =>
-  permit !== undefined || routeros?.opens.kind === 'login'
+/** Whether it opens something of each user's own: ssh forwards, a router login, what their commands do. */
+export const isPersonal = ({ permit, routeros, exec }: Service): boolean =>
+  permit !== undefined || routeros?.opens.kind === 'login' || exec?.perUser === true
 
 /** A yes that is waited for, on a second channel. */
 export interface ApprovalSettings {
@@ -166,6 +166,10 @@ export interface ExecSettings {
   readonly timeLimit: number
   /** The account that runs it, through the helper; absent: the daemon's own. */
   readonly as?: string | undefined
+  /** Of this service's commands; absent: as many as the daemon runs at all. */
+  readonly atOnce?: number | undefined
+  /** Opens and closes for each user by itself, who is named to the commands. */
+  readonly perUser?: boolean | undefined
 }
 
 /** Where this user's ssh keys may forward to while the service is open. */

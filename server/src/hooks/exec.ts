@@ -4,7 +4,7 @@ import type { ExecSettings, Service } from '../core/directory.ts'
 import { type Opening, openingKey } from '../core/openings.ts'
 import { dropCapabilities } from './capabilities.ts'
 import { type Outcome, runCommand } from './command.ts'
-import { COMMAND_PATH, type ExecEvent, environment } from './exec/environment.ts'
+import { COMMAND_PATH, commandFor, type ExecEvent } from './exec/environment.ts'
 import { giveOrder } from './exec/order.ts'
 import {
   type HookConfig,
@@ -51,7 +51,7 @@ export class ExecHook implements LivingHook {
     const prefix = await dropCapabilities(COMMAND_PATH).catch(({ message }) => {
       throw this.#error('unavailable', message)
     })
-    this.#running = { prefix, slots: new Slots(COMMANDS_AT_ONCE, WAIT_LIMIT) }
+    this.#running = new Running(prefix)
   }
 
   /**
@@ -66,7 +66,7 @@ export class ExecHook implements LivingHook {
   async stop(): Promise<void> {
     const running = this.#running
     this.#running = undefined
-    await running?.slots.end(this.#notRunning())
+    await running?.end(this.#notRunning())
   }
 
   open(opening: Opening): Promise<void> {
@@ -109,9 +109,11 @@ export class ExecHook implements LivingHook {
 
   async #run(event: ExecEvent, settings: ExecSettings, opening: Opening): Promise<void> {
     if (!this.#running) throw this.#notRunning()
-    const { prefix, slots } = this.#running
+    const { prefix } = this.#running
     const key = openingKey(opening)
-    await slots.use(
+    await this.#running.use(
+      settings,
+      opening.service,
       async () => {
         const left = opening.until - this.#parts.clock.now()
         if (event === 'open' && left <= 0) return
@@ -121,16 +123,16 @@ export class ExecHook implements LivingHook {
         }
         const argv = settings[event]
         if (argv.length > 0) {
-          const env = environment(event, opening, left)
+          const command = commandFor(argv, event, opening, left)
           const outcome = settings.as
             ? await this.#order(event, opening, settings)
-            : await runCommand({ ...settings, argv: [...prefix, ...argv], env })
+            : await runCommand({ ...settings, ...command, argv: [...prefix, ...command.argv] })
           this.#judge(event, opening, settings, outcome)
         }
         if (event === 'open') this.#held.set(key, { opening, opened: true, settings })
         else this.#held.delete(key)
       },
-      () => this.#error('timeout', noRoom(event, opening.service)),
+      count => this.#error('timeout', noRoom(count, event, opening.service)),
     )
   }
 
@@ -192,10 +194,40 @@ interface Held {
   readonly settings: ExecSettings
 }
 
-interface Running {
+/** Room for commands: so many in all, and so many of a service that says so. */
+class Running {
   readonly prefix: readonly string[]
-  readonly slots: Slots
+  readonly #all = new Slots(COMMANDS_AT_ONCE, WAIT_LIMIT)
+  readonly #own = new Map<string, Slots>()
+
+  constructor(prefix: readonly string[]) {
+    this.prefix = prefix
+  }
+
+  /** A service's own room first: who waits for that keeps nobody else's. */
+  use<T>(
+    { atOnce }: ExecSettings,
+    service: string,
+    work: () => Promise<T>,
+    late: (count: number) => Error,
+  ): Promise<T> {
+    const inAll = () => this.#all.use(work, () => late(COMMANDS_AT_ONCE))
+    if (atOnce === undefined) return inAll()
+    return this.#slotsOf(service, atOnce).use(inAll, () => late(atOnce))
+  }
+
+  async end(reason: Error): Promise<void> {
+    await Promise.all([this.#all, ...this.#own.values()].map(slots => slots.end(reason)))
+  }
+
+  /** By the number too: a reload may change it while commands run. */
+  #slotsOf(service: string, count: number): Slots {
+    const key = `${service} ${count}`
+    const slots = this.#own.get(key) ?? new Slots(count, WAIT_LIMIT)
+    this.#own.set(key, slots)
+    return slots
+  }
 }
 
-const noRoom = (event: ExecEvent, service: string): string =>
-  `${COMMANDS_AT_ONCE} commands run already, and none ended within ${WAIT_LIMIT / 1000} s, so ${event} of service ${service} was not run; lower the time limits of slow commands`
+const noRoom = (count: number, event: ExecEvent, service: string): string =>
+  `${count} ${count === 1 ? 'command runs' : 'commands run'} already, and none ended within ${WAIT_LIMIT / 1000} s, so ${event} of service ${service} was not run; lower the time limits of slow commands`

@@ -105,6 +105,11 @@ gate = { listen = "[::]:8443", forward = "127.0.0.1:443", proxy_protocol = 2 }
 open = ["/usr/bin/systemctl", "start", "backup"]
 close = ["/usr/bin/systemctl", "stop", "backup"]
 time_limit = "1m"
+
+[services.vpn.exec]
+open = ["/usr/bin/wg", "set", "wg0", "peer", "{user}"]
+at_once = 1
+per_user = true
 `)
     expect(config.listen.map(({ host }) => host)).toEqual(['192.0.2.1', '2001:db8::1'])
     expect(config).toMatchObject({
@@ -141,6 +146,7 @@ time_limit = "1m"
       close: ['/usr/bin/systemctl', 'stop', 'backup'],
       timeLimit: 60_000,
     })
+    expect(config.services.get('vpn')?.exec).toMatchObject({ atOnce: 1, perUser: true })
   })
 
   it('may have a service of any name, whatever JavaScript thinks of it', async () => {
@@ -212,6 +218,22 @@ describe('an error names the line, the key, what was found and what would be rig
     [
       'exec = { open = ["systemctl", "start", "x"] }',
       'exec.open[0]: found "systemctl"; write the program with its full path, such as ["/usr/bin/systemctl", "start", "backup"]',
+    ],
+    [
+      'exec = { open = ["/bin/{service}"] }',
+      'exec.open: found a list; write the program itself; only its arguments are filled in',
+    ],
+    [
+      'exec = { open = ["/bin/echo", "{adress}"] }',
+      'exec.open: found a list; only {event}, {service}, {address}, {prefix}, {network}, {family}, {until}, {lifetime}, {user} are filled in; write another brace with a space behind it, or put it into a script',
+    ],
+    [
+      'exec = { open = ["/bin/echo", "{user}"] }',
+      'exec: found a table; names {user}, but opens for an address, whoever has it: write per_user = true too',
+    ],
+    [
+      'exec = { open = ["/bin/true"], at_once = 17 }',
+      'exec.at_once: found 17; write how many may run at once, from 1 to 16',
     ],
     ['exec = { open = [] }', 'exec.open: found a list; write the command that opens'],
     [

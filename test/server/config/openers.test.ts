@@ -121,6 +121,10 @@ describe('a permit', () => {
       'permit = ["db:1"]\naccount = "jump"\ngate = { listen = "0.0.0.0:1", forward = "h:2" }',
       'services.s.gate: opens for an address, permit for each user',
     ],
+    [
+      'gate = { listen = "0.0.0.0:1", forward = "h:2" }\nexec = { open = ["/bin/true"], per_user = true }',
+      'services.s.gate: opens for an address, exec.per_user for each user',
+    ],
   ])('%s', async (text, expected) => {
     expect(await problems(`[services.s]\n${text}`)).toEqual([expect.stringContaining(expected)])
   })

@@ -149,6 +149,45 @@ describe('exec', () => {
     })
   })
 
+  it('fills in arguments, each of which stays one, and no program', async () => {
+    const report = `require('fs').writeFileSync(process.argv[1], process.argv.slice(2).join('|'))`
+    const argv = [
+      '{user}',
+      'ip={address}/{prefix} {network}',
+      '{lifetime}s',
+      '$'.concat('{service}'),
+      '{ event }',
+    ]
+    const open = [process.execPath, '-e', report, '--', file('open'), ...argv]
+    const hook = await exec({ open, perUser: true })
+    await hook.open({ ...door('203.0.113.0/24'), user: 'alice' })
+    expect(read('open')).toBe(
+      ['alice', 'ip=203.0.113.0/24 203.0.113.0/24', '60s', argv[3], '{ event }'].join('|'),
+    )
+  })
+
+  it('names the user of a door that is theirs alone, and no other', async () => {
+    const hook = await exec({ open: script('echo "$ONEKNOCK_USER." >> "$0/events"') })
+    await hook.open({ ...door(), user: 'alice' })
+    await hook.open({ ...door(), user: 'bob' })
+    await hook.open(door())
+    expect(events()).toEqual(['alice.', 'bob.', '.'])
+  })
+
+  it('runs as many commands of a service at once as it says, and does not keep others waiting', async () => {
+    const slow = script(
+      'echo begin >> "$0/events"; until [ -e "$0/go" ]; do sleep 0.02; done; echo end >> "$0/events"',
+    )
+    const hook = await exec({ open: slow, atOnce: 1 }, { lamp: { open: noteEvent() } })
+    const [one, two] = [hook.open(door('203.0.113.1')), hook.open(door('203.0.113.2'))]
+    await vi.waitFor(() => expect(events()).toEqual(['begin']), PATIENCE)
+    await hook.open(door('203.0.113.3', 'lamp'))
+    expect(events()).toEqual(['begin', 'open'])
+    writeFileSync(file('go'), '')
+    await Promise.all([one, two])
+    expect(events()).toEqual(['begin', 'open', 'end', 'begin', 'end'])
+  })
+
   it('opens once, renews without a command, and closes once it is over', async () => {
     const hook = await exec({ open: noteEvent(), close: noteEvent() })
     await hook.open(door())

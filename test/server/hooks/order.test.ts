@@ -18,6 +18,8 @@ describe('an order to the helper', () => {
     })
     expect(formatNetwork(order.opening.network)).toBe(ORDER.network)
     expect(parseOrder({ ...ORDER, event: 'close', network: '2001:db8::7' })?.event).toBe('close')
+    expect(parseOrder({ ...ORDER, user: 'alice' })?.opening.user).toBe('alice')
+    expect(order.opening).not.toHaveProperty('user')
   })
 
   it.each([
@@ -33,6 +35,7 @@ describe('an order to the helper', () => {
     ['a time that is none', { ...ORDER, until: Number.NaN }],
     ['a command', { ...ORDER, open: ['/bin/sh'] }],
     ['an account', { ...ORDER, as: 'root' }],
+    ['a user who is none', { ...ORDER, user: 'alice; id' }],
   ])('is not %s', (_, value) => {
     expect(parseOrder(value)).toBeUndefined()
   })

@@ -22,19 +22,20 @@ export async function giveOrder(
   { event, opening }: Order,
   timeLimit: number,
 ): Promise<Outcome | undefined> {
-  const { service, network, until } = opening
-  const request = { event, service, network: formatNetwork(network), until }
+  const request = { event, ...opening, network: formatNetwork(opening.network) }
   return (await converse(path, request, () => {}, timeLimit + GRACE_MS)) as Outcome | undefined
 }
 
 /** An order as it comes in, from a process that may be anybody's by now. */
 export function parseOrder(value: unknown): Order | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  const { event, service, network: text, until, ...rest } = value as Record<string, unknown>
+  const { event, service, network: text, user, until, ...rest } = value as Record<string, unknown>
   if (Object.keys(rest).length > 0) return undefined
   if (event !== 'open' && event !== 'close') return undefined
   if (typeof service !== 'string' || !isName(service)) return undefined
   const network = typeof text === 'string' ? parseNetwork(text) : undefined
   if (!network || typeof until !== 'number' || !Number.isSafeInteger(until)) return undefined
-  return { event, opening: { service, network, until } }
+  if (user === undefined) return { event, opening: { service, network, until } }
+  if (typeof user !== 'string' || !isName(user)) return undefined
+  return { event, opening: { service, network, user, until } }
 }
