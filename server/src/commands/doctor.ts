@@ -6,6 +6,7 @@ import { askDaemon } from '../control.ts'
 import { RECEIVE_BUFFER_BYTES } from '../core/limits.ts'
 import { approvalFindings } from '../doctor/approvals.ts'
 import { flowOffload, otherChains } from '../doctor/chains.ts'
+import { doorFindings } from '../doctor/door.ts'
 import { type Finding, finding, fine, type State } from '../doctor/finding.ts'
 import { forwarding } from '../doctor/forwarding.ts'
 import { guardFindings } from '../doctor/guard.ts'
@@ -73,6 +74,7 @@ async function ofConfig(config: Config): Promise<Finding[]> {
     await disk(existsSync(ledger) ? ledger : config.state),
     ...(await daemon(config)),
     ...(await helper(config)),
+    ...doorFindings(config.http, Date.now()),
     ...(await approval(config)),
     ...(await firewall(config)),
     ...forwarding(config.services.values()),

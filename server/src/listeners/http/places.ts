@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { formatEndpoint } from '../../config/places.ts'
+import { endpointsClash, formatEndpoint } from '../../config/places.ts'
 import type { Endpoint } from '../../core/directory.ts'
 import { BACKLOG } from './limits.ts'
 
@@ -37,6 +37,10 @@ export async function bindAll(
   try {
     for (const [place, endpoint] of wanted) {
       if (servers.has(place)) continue
+      const own = endpoints.find(
+        other => servers.has(formatEndpoint(other)) && endpointsClash(other, endpoint),
+      )
+      if (own) throw new HttpError('in-use', takenByUs(place, formatEndpoint(own)))
       servers.set(place, await bind(endpoint, accept))
       bound.push(place)
       report({ note: 'bound', place })
@@ -47,6 +51,9 @@ export async function bindAll(
   }
   for (const place of [...servers.keys()]) if (!wanted.has(place)) close(place)
 }
+
+const takenByUs = (place: string, own: string): string =>
+  `tcp ${place} is held as ${own} while this door moves: take another port, or restart the daemon`
 
 function bind(endpoint: Endpoint, accept: (socket: Socket) => void): Promise<Server> {
   const server = createServer({ allowHalfOpen: true }, accept)
