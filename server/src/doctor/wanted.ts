@@ -1,12 +1,12 @@
 import { parseAddress, scopeOf } from '@oneknock/shared'
 import { formatPort } from '../config/places.ts'
 import type { Config } from '../config.ts'
-import type { Endpoint, Port, Service } from '../core/directory.ts'
+import type { Endpoint, Port, Protocol, Service } from '../core/directory.ts'
 import { formatInner, type Lead, leadsOf } from '../core/forwards.ts'
 import type { Wanted } from './chains.ts'
 
 /** What must get through the firewalls of others: knocks, and what they open. */
-export function wantedOf({ listen, services, firewall }: Config): Wanted[] {
+export function wantedOf({ listen, http, radius, services, firewall }: Config): Wanted[] {
   // The guard keeps knocks out of connection tracking, so no rule for "new" ones lets them pass.
   const state = firewall.backend === 'nftables' ? 'untracked' : 'new'
   const knocks = listen.filter(reachable).map(({ port }) => ({ protocol: 'udp', port }) as const)
@@ -14,9 +14,18 @@ export function wantedOf({ listen, services, firewall }: Config): Wanted[] {
     ...knocks.map((port): Wanted => {
       return { what: `knocks at ${formatPort(port)}`, port, to: 'here', state }
     }),
+    ...doorAt('HTTP', 'tcp', http?.listen),
+    ...doorAt('RADIUS', 'udp', radius?.listen),
     ...[...services.values()].flatMap(ofService),
   ]
 }
+
+/** A way in for those who have no packet. */
+const doorAt = (name: string, protocol: Protocol, listen: readonly Endpoint[] = []): Wanted[] =>
+  listen.filter(reachable).map(({ port }): Wanted => {
+    const at = { protocol, port }
+    return { what: `the ${name} door at ${formatPort(at)}`, port: at, to: 'here', state: 'new' }
+  })
 
 function ofService(service: Service): Wanted[] {
   const { name, ports, destination, gate } = service

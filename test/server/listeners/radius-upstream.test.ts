@@ -189,6 +189,14 @@ describe('the RADIUS listener as a proxy', () => {
           CODE.accessAccept,
         ),
     ],
+    [
+      'with a Response Authenticator of somebody else’s, though it is signed',
+      (server, heard) => {
+        const accept = Uint8Array.from(server.signed(heard, CODE.accessAccept))
+        accept[4]! ^= 1
+        return accept
+      },
+    ],
     ['of another kind', (server, heard) => server.signed(heard, 5)],
     ['that is cut', (server, heard) => server.signed(heard, CODE.accessAccept).subarray(0, 30)],
   ])('takes no answer %s', async (_, forge) => {

@@ -1,3 +1,4 @@
+import { parseNetwork } from '@oneknock/shared'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { RadiusClient } from '../../../server/src/core/radius.ts'
 import { ATTRIBUTE, CODE } from '../../../server/src/listeners/radius/packet.ts'
@@ -6,7 +7,7 @@ import { type RadiusOptions, REJECT_AFTER_MS } from '../../../server/src/listene
 import { barrier, HandClock, type KitOptions, kit, service, until, user } from '../kit.ts'
 import { listenersTakeCodes } from './conformance.ts'
 import { type Asking, attribute, Nas } from './nas.ts'
-import { makeRadiusDoor, NAS_SECRET } from './radius.ts'
+import { makeRadiusDoor } from './radius.ts'
 
 const WRONG = 'That is wrong, or too many wrong codes came before it.'
 
@@ -417,14 +418,20 @@ describe('the RADIUS listener', () => {
     expect(nas.rest()).toEqual([])
   })
 
-  it('takes the client of the longest prefix', async () => {
-    const { listener, nas, code } = await started()
+  it('takes the client of the longest prefix, wherever it stands', async () => {
+    const { listener, nas, k } = await started()
     const [own] = listener.plan!.clients
-    const wide = { ...own!, name: 'all', secretBytes: new TextEncoder().encode('of all others') }
-    const networks = [{ address: '127.0.0.0' as never, prefix: 104 }]
-    await listener.configure({ ...listener.plan!, clients: [{ ...wide, networks }, own!] })
-    expect(nas.secret).toEqual(new TextEncoder().encode(NAS_SECRET))
-    expect(await nas.ask(nas.pap('alice', code))).toMatchObject({ says: 'accept' })
+    const networks = [parseNetwork('127.0.0.0/8')!]
+    const secretBytes = new TextEncoder().encode('of all others')
+    const wide = { ...own!, name: 'all', networks, secretBytes }
+    for (const clients of [
+      [wide, own!],
+      [own!, wide],
+    ]) {
+      await listener.configure({ ...listener.plan!, clients })
+      k.clock.pass(30_000)
+      expect(await nas.ask(nas.pap('alice', k.code().code))).toMatchObject({ says: 'accept' })
+    }
   })
 
   it('hears nothing where it is not told to', async () => {
