@@ -268,3 +268,30 @@ describe('another daemon', () => {
 
 const has = (wanted: readonly number[]) => (ids: ReadonlySet<number>) =>
   wanted.every(id => ids.has(id))
+
+test('a power cut never keeps a file’s name and loses that of the one before, which would look like damage', async () => {
+  const disk = new Disk()
+  const life = await live(disk)
+  expect(await life.append(1)).toBe('done')
+  // A file that cannot be written and cannot be taken away: its name is there, and not on the disk.
+  disk.interfere = (operation, path) => {
+    if (path === pathOf(1) && operation === 'datasync') return 'EIO'
+    return path === pathOf(2) && ['write', 'remove'].includes(operation) ? 'EIO' : undefined
+  }
+  expect(await life.append(2)).toBe('disk')
+  expect(await life.append(3)).toBe('disk')
+  expect([...disk.contents().keys()]).toEqual([pathOf(1), pathOf(2)])
+  disk.interfere = operation => (operation === 'write' ? 'crash' : undefined)
+  void life.append(4)
+  await disk.stopped
+  // Whichever of a name's states is kept: the first and the last choice are all that there are.
+  for (const kept of [0, 1, 2, 3]) {
+    let names = 0
+    const found = disk.afterPowerCut(
+      choices => (names++ < 2 ? (kept >> (names - 1)) & 1 : 0) % choices,
+    )
+    const again = await tryToLive(found)
+    expect(again.ok, `${[...found.contents().keys()]}`).toBe(true)
+    expect(again.ok && again.value.ids.has(1)).toBe(true)
+  }
+})
