@@ -229,6 +229,28 @@ describe('what was promised is void', () => {
     expect(await k.open()).toEqual([])
   })
 
+  it.each([
+    ['a service', ['vault'], 'vault'],
+    ['a login that opens nothing', undefined, ''],
+  ])('for %s that its token does not open any more', async (_, names, detail) => {
+    const token = { label: 'blue', publicId: 'vvccccbbbbdd', online: true } as const
+    const of = (only?: readonly string[]) => [
+      { ...alice, yubikeys: [{ ...token, ...(only && { services: only }) }] },
+      bob,
+    ]
+    const k = start({ users: of(), validate: async () => 'right' })
+    const factor = { kind: 'yubikey', code: `${token.publicId}${'c'.repeat(32)}` } as const
+    await k.gatekeeper.judge(claim(k, { factor, services: names, approval }))
+    k.setDirectory(of(['ssh', 'vault', 'safe']))
+    k.gatekeeper.revise()
+    expect(k.state.waiting.size).toBe(names ? 1 : 0)
+    k.setDirectory(of(['ssh']))
+    k.gatekeeper.revise()
+    await turns()
+    expect(answers(k)).toMatchObject([{ why: 'void', outcome: { reason: 'service', detail } }])
+    expect(await k.open()).toEqual([])
+  })
+
   it('when whoever was asked is locked, or is not to be asked any more', async () => {
     const k = start()
     const knock = knocks(k, ['safe'])

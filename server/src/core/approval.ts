@@ -2,10 +2,10 @@ import { maskNetwork, type Reason } from '@oneknock/shared'
 import { verified } from './claims.ts'
 import type { Directory } from './directory.ts'
 import type { AnsweredBy, ApprovedEvent, DisapprovedEvent, DisapprovedWhy } from './events.ts'
-import { holds } from './factors.ts'
+import { holds, opensOnly } from './factors.ts'
 import { NO_GRANT } from './grants.ts'
-import { type Circumstances, decideNow, granted, whoIsAsked } from './judge.ts'
-import { stillAllowed, stillIn } from './policy.ts'
+import { type Circumstances, decideNow, granted, limited, whoIsAsked } from './judge.ts'
+import { stillIn } from './policy.ts'
 import type { Pending } from './waiting.ts'
 
 /** Why something may not be opened, as a reply says it. */
@@ -64,8 +64,13 @@ export function whyVoid(pending: Pending, directory: Directory): Refusal | undef
   if (pending.factor && !holds(user, pending.factor)) {
     return { reason: 'locked', detail: 'the code is of an old factor' }
   }
-  const allowed = stillAllowed(directory, pending)
-  const lost = pending.services.find(name => !allowed.includes(name))
+  const only = pending.factor && opensOnly(user, pending.factor)
+  // As for a code that is only looked at: what opens some things alone says yes to nothing else.
+  if (only && pending.services.length === 0) return { reason: 'service', detail: '' }
+  const allowed = limited(user, only).services
+  const lost = pending.services.find(
+    name => !directory.services.has(name) || !allowed.includes(name),
+  )
   if (lost !== undefined) return { reason: 'service', detail: lost.slice(0, 31) }
   const approver = directory.users.get(pending.approver)
   return !approver || approver.locked ? CHANGED : undefined

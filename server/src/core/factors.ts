@@ -125,6 +125,15 @@ export function holds(user: User, { kind, id }: Pick<Burn, 'kind' | 'id'>): bool
   }
 }
 
+/** All that it opens by now, of what its owner may; `undefined`: whatever they may. */
+export const opensOnly = (
+  { yubikeys }: User,
+  { kind, id }: Pick<Burn, 'kind' | 'id'>,
+): readonly string[] | undefined =>
+  kind === 'yubikey' || kind === 'validated'
+    ? yubikeys?.find(({ publicId }) => publicId === id)?.services
+    : undefined
+
 /**
  * Whether the factor is this user's, and has not been used. Burns nothing: the caller does. An online
  * token's takes what the validation servers said of it.
