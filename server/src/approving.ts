@@ -11,8 +11,9 @@ import type { Granting } from './granting.ts'
 import type { Approvals, Awaiting } from './listeners/listener.ts'
 
 /**
- * Messages that one user, or somebody at a door in their name, can have sent to one approver at once, and milliseconds in which they earn
- * another: whoever stole a password is not to wear somebody down until they press Approve.
+ * Messages that one user, or somebody at a door in their name, can have sent to one approver at once,
+ * and milliseconds in which they earn another: whoever stole a password is not to wear somebody down
+ * until they press Approve.
  */
 const ASK_BURST = 5
 const ASK_REFILL_MS = 60_000

@@ -50,9 +50,9 @@ export interface DoorApproval extends ApprovalSettings {
 
 /**
  * The same judgement for someone without a key: a code is always needed, unless the door asks for a
- * yes instead; and the door's own budget counts. Whoever is unknown is told what a wrong code is told, after the same work; and neither they
- * nor whoever is locked leave a line, since strangers could write as many as they like. Such an
- * outcome comes without an event.
+ * yes instead; and the door's own budget counts. Whoever is unknown is told what a wrong code is
+ * told, after the same work; and neither they nor whoever is locked leave a line, since strangers
+ * could write as many as they like. Such an outcome comes without an event.
  */
 export function judgeClaim(claim: Claimed, circumstances: Circumstances): KnockEvent | Outcome {
   const { directory, state, now } = circumstances
@@ -65,8 +65,9 @@ export function judgeClaim(claim: Claimed, circumstances: Circumstances): KnockE
   const { device } = asked
   const until = state.lockout.lockedUntil(device.id, device.id, now)
   if (until > 0) return refused(asked, 'locked', lockedUntil(until)).outcome
-  if (claim.approval?.insteadOfCode)
+  if (claim.approval?.insteadOfCode) {
     return claimDecided(claim, user, asked, undefined, circumstances)
+  }
   const factor = checkFactor(user, claim.factor, now, state.burnt, circumstances.validation)
   switch (factor.kind) {
     case 'wrong':

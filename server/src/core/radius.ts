@@ -27,9 +27,9 @@ export interface RadiusClient {
   readonly upstream: RadiusUpstream | undefined
   /** What an Accept opens, or which grants count; absent: nothing, and any. */
   readonly services: readonly string[] | undefined
-  /** The attribute with the address that is meant. */
   /** Whose yes is waited for, whatever the services demand. */
   readonly approval?: ApprovalSettings | undefined
+  /** The attribute with the address that is meant. */
   readonly addressFrom: AddressFrom
   /** Whether an Access-Request without one is dropped (RFC 3579 section 3.2). */
   readonly messageAuthenticator: 'required' | 'optional'
