@@ -19,9 +19,10 @@ import {
 import { type Receive, type SocketsOptions, sendTo, type UdpNote, udpSockets } from './sockets.ts'
 
 /**
- * When a Reject leaves, in milliseconds from its request. All take the same time, whoever asked and
- * whatever was wrong: longer than FreeRADIUS holds a Reject of its own back (a second), so that a
- * wrong password there cannot be told from a wrong code here.
+ * A Reject leaves a multiple of it after its request, in milliseconds. All take the same time,
+ * whoever asked and whatever was wrong: longer than FreeRADIUS holds a Reject of its own back (a
+ * second), so that a wrong password there cannot be told from a wrong code here. A multiple, so that
+ * neither can it where a silent server had to be waited for first.
  */
 export const REJECT_AFTER_MS = 1_500
 
@@ -57,7 +58,6 @@ export interface RadiusOptions extends Pick<SocketsOptions, 'ownAddresses'>, Omi
   readonly pause: (ms: number) => Promise<unknown>
   readonly report: (note: RadiusNote) => void
   readonly count: (what: RadiusCount) => void
-  readonly rejectAfterMs?: number
   readonly upstreamTiming?: UpstreamTiming
 }
 
@@ -74,7 +74,6 @@ interface Client extends ReadyClient, PlannedClient {
 /** Routers, VPN concentrators and PAM modules ask; an Accept or a Reject is the answer (RFC 2865). */
 export function radiusListener(options: RadiusOptions): RadiusListener {
   const { clock, ownAddresses, pause, report, count } = options
-  const rejectAfterMs = options.rejectAfterMs ?? REJECT_AFTER_MS
   const sockets = udpSockets({ endpoints: [], ownAddresses, report, key: 'radius.listen' })
   let plan: RadiusPlan | undefined
   let clients: readonly Client[] = []
@@ -118,7 +117,7 @@ export function radiusListener(options: RadiusOptions): RadiusListener {
     const began = clock.monotonic()
     const decision = await decide(request, client, source, { ...options, judge })
     if (decision && !decision.accept) {
-      await pause(Math.max(0, began + rejectAfterMs - clock.monotonic()))
+      await pause(REJECT_AFTER_MS - ((clock.monotonic() - began) % REJECT_AFTER_MS))
     }
     const bytes = decision && encode(decision, request, client)
     if (!bytes) count('unanswered')

@@ -24,14 +24,16 @@ describe('the RADIUS listener as a proxy', () => {
     const k = kit({ host: { listensOnLoopback: true } })
     const clock = new HandClock()
     const upstream = { servers: upstreams.map(({ endpoint }) => endpoint), secret: NOWHERE }
+    const pauses: number[] = []
+    const pause = async (ms: number) => void pauses.push(ms)
     const door = await makeRadiusDoor(
       { mode: 'password+code', upstream, ...changes },
-      { clock, upstreamTiming: TIMING },
+      { clock, pause, upstreamTiming: TIMING },
     )
     await door.listener.start(k.gatekeeper.judge)
     undo.push(() => door.listener.stop(), door.close)
     const [first] = upstreams
-    return { ...door, k, clock, upstreams, first: first!, code: k.code().code }
+    return { ...door, k, clock, pauses, upstreams, first: first!, code: k.code().code }
   }
 
   it('asks for the password without the code, and passes on what an Accept gives', async () => {
@@ -128,6 +130,23 @@ describe('the RADIUS listener as a proxy', () => {
       { note: 'upstream-back', server: silent.endpoint },
     ])
     expect(k.lines).toHaveLength(3)
+  })
+
+  it('tells a wrong password and a wrong code alike, however long the servers took', async () => {
+    const { nas, first, clock, pauses } = await started()
+    const slow = (ms: number) => {
+      first.knows('right')
+      const { does } = first
+      first.does = heard => {
+        clock.pass(ms)
+        does!(heard)
+      }
+    }
+    slow(3_000)
+    await nas.ask(nas.pap('alice', 'right000000'))
+    slow(4_000)
+    await nas.ask(nas.pap('alice', 'wrong000000'))
+    expect(pauses).toEqual([1_500, 500])
   })
 
   it('turns to the next at once if nobody listens there', async () => {
