@@ -8,7 +8,7 @@ import { makeRadius, radiusPlanOf } from './compose/radius.ts'
 import { reload } from './compose/reload.ts'
 import { devicesOf, type Settings } from './compose/settings.ts'
 import { holdFolder, openState } from './compose/state.ts'
-import { makeValidation } from './compose/validation.ts'
+import { makeValidation, makeValidator } from './compose/validation.ts'
 import type { Handle } from './control.ts'
 import { systemClock } from './core/clock.ts'
 import { isPersonal } from './core/directory.ts'
@@ -27,10 +27,8 @@ import { serveMetrics } from './metrics/server.ts'
 import { Metrics } from './metrics.ts'
 import { NativeMacs } from './native-macs.ts'
 import { pooledRandom } from './random.ts'
-import { readSecret } from './secrets.ts'
 import { logEvent, Trail } from './trail.ts'
 import { Upkeep } from './upkeep.ts'
-import { validator } from './validation/client.ts'
 
 export interface Daemon {
   readonly state: State
@@ -171,12 +169,7 @@ async function start(
     counters,
     ask: question => ask(current, question),
     freshnessMs: config.freshness,
-    validate: validator({
-      settings: () => current.config.yubikey,
-      readSecret,
-      random: pooledRandom(),
-      report: fault => log.warn(fault, 'no valid answer from a validation server'),
-    }),
+    validate: makeValidator(() => current, clock, log),
   })
   await step('hook', gatekeeper.resume(hooks))
 

@@ -1,4 +1,5 @@
 import type { Status } from '@oneknock/shared'
+import type { Validation } from './core/factors.ts'
 import { SILENT_STAGES, type SilentStage } from './core/verify.ts'
 
 /** What can be counted: where silent packets stopped, what knocks came to, and packets of known knocks. */
@@ -21,6 +22,7 @@ export class Counters {
   readonly #counts = new Map<Counted, number>(COUNTED.map(name => [name, 0]))
 
   readonly #doors = new Map<string, Map<string, number>>()
+  readonly #validations = new Map<Validation, number>()
 
   /** Doors and words are ours: nothing that strangers send becomes one. */
   countDoor(door: string, what: string): void {
@@ -31,6 +33,15 @@ export class Counters {
   readDoors(): DoorCounts {
     const doors = [...this.#doors].map(([door, counts]) => [door, Object.fromEntries(counts)])
     return Object.fromEntries(doors)
+  }
+
+  /** What became of an OTP that others were to be asked about. */
+  countValidation(outcome: Validation): void {
+    this.#validations.set(outcome, (this.#validations.get(outcome) ?? 0) + 1)
+  }
+
+  readValidations(): readonly (readonly [Validation, number])[] {
+    return [...this.#validations]
   }
 
   count(name: Counted): void {

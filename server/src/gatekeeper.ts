@@ -80,7 +80,9 @@ export class Gatekeeper {
       circumstances: now => this.#circumstances(now),
       follow: work => this.#follow(work),
     })
-    this.#validating = new Validating(parts.validate)
+    this.#validating = new Validating(parts.validate, outcome =>
+      parts.counters.countValidation(outcome),
+    )
     this.#freshness = {
       windowMs: parts.freshnessMs,
       floor: device => parts.state.replay.floor(device),

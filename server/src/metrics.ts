@@ -69,6 +69,11 @@ export class Metrics {
           Object.entries(counts).map(([outcome, count]) => [{ door, outcome }, count] as const),
         ),
       ),
+      counter(
+        'oneknock_validations_total',
+        'OTPs that validation servers were to be asked about, by what came of it.',
+        counters.readValidations().map(([outcome, count]) => [{ outcome }, count]),
+      ),
       histogram('oneknock_knock_seconds', 'From the judgement of a knock to its answer.', [
         [{}, this.#knocks],
       ]),

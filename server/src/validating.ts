@@ -19,12 +19,17 @@ export const VALIDATIONS_MAX = 64
  */
 export class Validating<Knock> {
   readonly #validate: Validate
+  readonly #count: (outcome: Validation) => void
   /** Devices, and users at doors, of whom an OTP is with the servers. */
   readonly #asking = new Set<string>()
   readonly #waiting = new Map<string, Promise<Knock>>()
 
-  constructor(validate: Validate = async () => 'unavailable') {
+  constructor(
+    validate: Validate = async () => 'unavailable',
+    count: (outcome: Validation) => void = () => {},
+  ) {
     this.#validate = validate
+    this.#count = count
   }
 
   /** The knock that this is a further packet of, if it still waits. */
@@ -50,6 +55,12 @@ export class Validating<Knock> {
 
   /** One at a time for each device; who asks for more gets no answer, and is not counted wrong. */
   async ask(device: string, otp: string): Promise<Validation> {
+    const outcome = await this.#outcome(device, otp)
+    this.#count(outcome)
+    return outcome
+  }
+
+  async #outcome(device: string, otp: string): Promise<Validation> {
     if (this.#asking.has(device) || this.#asking.size >= VALIDATIONS_MAX) return 'unavailable'
     this.#asking.add(device)
     try {

@@ -85,6 +85,7 @@ describe('an OTP that a validation server is asked about', () => {
     })
     expect(await claim(k, 1)).toMatchObject({ outcome: { status: 'refused', reason } })
     expect(await k.open()).toEqual([])
+    expect(k.counters.readValidations()).toEqual([[says, 2]])
   })
 
   it('counts towards a lockout if it was wrong, never for a server that does not answer', async () => {

@@ -1,41 +1,86 @@
+import { fail, ok, type Result } from '@oneknock/shared'
+import type { Config, ConfigError } from '../config.ts'
 import type { Clock } from '../core/clock.ts'
+import type { SecretSource } from '../core/directory.ts'
 import { TokenOwners } from '../core/tokens.ts'
 import { validationRoute } from '../listeners/http/validation.ts'
 import type { Route } from '../listeners/http.ts'
 import type { Judge } from '../listeners/listener.ts'
 import type { Log } from '../log.ts'
-import { readSecret } from '../secrets.ts'
+import { pooledRandom } from '../random.ts'
+import { readSecret, SecretError } from '../secrets.ts'
+import type { Validate } from '../validating.ts'
+import { validator } from '../validation/client.ts'
 import { parseApiKey } from '../validation/protocol.ts'
+import { seldom } from './seldom.ts'
 import type { Settings } from './settings.ts'
+
+/** Asks the validation servers that the configuration names. */
+export function makeValidator(
+  settings: () => Pick<Settings, 'config'>,
+  clock: Clock,
+  log: Log,
+): Validate {
+  const isDue = seldom(clock)
+  return validator({
+    settings: () => settings().config.yubikey,
+    readSecret,
+    random: pooledRandom(),
+    report: fault => {
+      if (isDue(fault.server)) log.warn(fault, 'no valid answer from a validation server')
+    },
+  })
+}
 
 /** Answers the validation protocol for the clients that the configuration names. */
 export function makeValidation(
   settings: () => Settings,
-  { now }: Clock,
+  clock: Clock,
   judge: Judge,
   log: Log,
 ): Route {
   const owners = new TokenOwners()
   const clients = () => settings().config.http?.validation
+  const isDue = seldom(clock)
   return validationRoute({
     judge: () => judge,
     isOn: () => (clients()?.size ?? 0) > 0,
     keyOf: id => {
       const path = clients()?.get(id)
-      return path === undefined ? undefined : keyIn(path, log)
+      if (path === undefined) return undefined
+      const key = readApiKey({ kind: 'file', path })
+      if (key.ok) return key.value
+      if (isDue(path)) log.error({ error: key.error }, 'no API key')
+      return 'unreadable'
     },
     ownerOf: publicId => owners.of(settings().directory, publicId),
-    now,
+    now: () => clock.now(),
   })
 }
 
-function keyIn(path: string, log: Log): Uint8Array | 'unreadable' {
+/** What is wrong with the files that hold API keys; the daemon's environment it alone knows. */
+export function apiKeyErrors({
+  file,
+  yubikey,
+  http,
+}: Pick<Config, 'file' | 'yubikey' | 'http'>): ConfigError[] {
+  const own = yubikey?.key.kind === 'file' ? [['yubikey', yubikey.key] as const] : []
+  const clients = [...(http?.validation ?? [])].map(
+    ([id, path]) => [`http.validation.clients.${id}`, { kind: 'file', path }] as const,
+  )
+  return [...own, ...clients].flatMap(([key, source]): ConfigError[] => {
+    const read = readApiKey(source)
+    return read.ok ? [] : [{ code: 'unreadable', file, key, message: read.error }]
+  })
+}
+
+function readApiKey(source: Extract<SecretSource, { kind: 'file' }>): Result<Uint8Array, string> {
   try {
-    const key = parseApiKey(readSecret({ kind: 'file', path }))
-    if (key) return key
-    log.error({ file: path }, 'no API key in base64, of 16 bytes or more')
+    const key = parseApiKey(readSecret(source))
+    const remedy = 'write it as it was handed out, or make one with: openssl rand -base64 20'
+    return key ? ok(key) : fail(`${source.path} holds no API key, 16 bytes in base64; ${remedy}`)
   } catch (error) {
-    log.error({ error: (error as Error).message }, 'no API key')
+    if (error instanceof SecretError) return fail(error.message)
+    throw error
   }
-  return 'unreadable'
 }

@@ -36,6 +36,8 @@ it('silence is passed on as it is: no promise, no time taken', () => {
   expect(judge({ datagram: new Uint8Array(256), source: '192.0.2.1' })).toBe(SILENCE)
   expect(metrics.read()).toContain('oneknock_knock_seconds_count 0\n')
   expect(metrics.read()).toContain('oneknock_packets_total{outcome="hint"} 1\n')
+  k.counters.countValidation('used')
+  expect(metrics.read()).toContain('oneknock_validations_total{outcome="used"} 1\n')
 })
 
 describe('the metrics of a daemon', () => {

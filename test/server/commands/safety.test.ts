@@ -1,4 +1,5 @@
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   existsSync,
@@ -75,6 +76,24 @@ describe('check', () => {
       'oneknockd: FOLDER/state: found mode 0755; others can read it; run: chmod 700 FOLDER/state',
     ])
     expect(await s.run(['check'])).toMatchObject({ status: 1, stdout: '' })
+  })
+
+  it('says which secrets the doors would not find', async () => {
+    const short = write(join(s.folder, 'radius-vpn'), 'short')
+    const key = write(join(s.folder, 'client.key'), 'no key')
+    appendFileSync(
+      s.config,
+      `[radius]\nlisten = ["127.0.0.1:1812"]
+[radius.clients.vpn]\naddress = "192.0.2.1"\nsecret_file = "${short}"\nmode = "code"
+[yubikey]\nservers = ["https://otp.example.com/verify"]\nclient_id = 1\nkey_file = "${s.folder}/absent"
+[http]\nlisten = ["127.0.0.1:8975"]\n[http.validation]\nclients = { 1 = "${key}" }\n`,
+    )
+    const lines = (await s.run(['check'])).stderr.trimEnd().split('\n')
+    expect(lines.map(line => line.replaceAll(s.folder, 'FOLDER'))).toEqual([
+      expect.stringMatching(/: radius\.clients\.vpn: .*radius-vpn has less than 16 characters/),
+      expect.stringMatching(/: yubikey: FOLDER\/absent: /),
+      expect.stringMatching(/: http\.validation\.clients\.1: FOLDER\/client\.key holds no API key/),
+    ])
   })
 
   it('waits for nobody if a file is a named pipe', async () => {

@@ -42,9 +42,10 @@ describe.skipIf(lacking(has('ykclient', 'ykgenerate')))('as a validation server'
   let server: Gateway
   let client: Gateway
   let bob: Enrolled
+  let keys: string
   beforeAll(async () => {
     const port = await freeTcpPort()
-    const keys = mkdtempSync(join(tmpdir(), 'oneknock-keys-'))
+    keys = mkdtempSync(join(tmpdir(), 'oneknock-keys-'))
     const key = write(join(keys, 'client.key'), `${KEY_TEXT}\n`)
     url = `http://127.0.0.1:${port}/wsapi/2.0/verify`
     server = await Gateway.make(
@@ -59,7 +60,10 @@ describe.skipIf(lacking(has('ykclient', 'ykgenerate')))('as a validation server'
     await piped(client.config, BLUE.publicId, 'yubikey', 'add', 'bob', 'green', '--online')
     await Promise.all([server.start(), client.start()])
   })
-  afterAll(() => Promise.all([server?.remove(), client?.remove()]))
+  afterAll(async () => {
+    await Promise.all([server?.remove(), client?.remove()])
+    rmSync(keys, { recursive: true, force: true })
+  })
 
   const ykclient = (otp: string, key = KEY_TEXT, id = '1') =>
     new Promise<number>(resolve => {
@@ -113,6 +117,7 @@ const YUBISERVER_DB = '/etc/yubiserver/yubiserver.sqlite.init'
 describe.skipIf(lacking(isRoot && has('yubiserver', 'ykgenerate')))('with yubiserver', () => {
   const PORT = 8000
   let folder: string
+  let site: string
   let host: Namespace
   let config: string
   let db: string
@@ -134,7 +139,7 @@ describe.skipIf(lacking(isRoot && has('yubiserver', 'ykgenerate')))('with yubise
     for (const path of [folder, db]) chownSync(path, uid!, gid!)
     await host.run('yubiserver', '-d', db, '-p', `${PORT}`, '-l', join(folder, 'log'))
 
-    const site = mkdtempSync(join(tmpdir(), 'oneknock-online-'))
+    site = mkdtempSync(join(tmpdir(), 'oneknock-online-'))
     config = write(
       join(site, 'oneknockd.toml'),
       `public = "gate.example.com"\nstate = "state"
@@ -156,7 +161,7 @@ key_file = "${write(join(site, 'key'), KEY_TEXT)}"\n`,
     const pid = spawnSync('pgrep', ['-f', `^yubiserver -d ${db} `], { encoding: 'utf8' }).stdout
     if (pid.trim()) process.kill(Number(pid.trim()), 'SIGTERM')
     await host?.destroy()
-    rmSync(folder, { recursive: true, force: true })
+    for (const one of [folder, site]) rmSync(one, { recursive: true, force: true })
   })
 
   const verify = (otp: string) =>
