@@ -1,30 +1,33 @@
 import { parseAddress, scopeOf } from '@oneknock/shared'
-import type { ChannelSettings, Directory } from '../core/directory.ts'
+import type { ApprovalSettings, ChannelSettings, Directory } from '../core/directory.ts'
 import type { HttpSettings } from '../core/http.ts'
+import type { RadiusSettings } from '../core/radius.ts'
 import { type Finding, finding, fine } from './finding.ts'
 
 export interface AskParts {
   readonly directory: Directory
   readonly delivery: ReadonlyMap<string, ChannelSettings>
   readonly http: HttpSettings | undefined
+  readonly radius: RadiusSettings | undefined
 }
 
 /** Named in one line; of more, how many there are. */
 const NAMED_MOST = 5
 
 /** Whether everybody who will be asked can be, and nobody else can answer. */
-export function approvalFindings({ directory, delivery, http }: AskParts): Finding[] {
-  const { services, users } = directory
-  const asking = [...services.values()].filter(({ approval }) => approval !== undefined)
-  if (asking.length === 0) return []
+export function approvalFindings(parts: AskParts): Finding[] {
+  const { directory, delivery, http } = parts
+  const { users } = directory
+  const askings = askingsOf(parts)
+  if (askings.length === 0) return []
   const unknown = new Set<string>()
   const deaf = new Map<string, Set<string>>()
-  for (const { name, approval } of asking) {
-    const kind = delivery.get(approval!.channel)?.kind
+  for (const { approval, services } of askings) {
+    const kind = delivery.get(approval.channel)?.kind
     for (const user of users.values()) {
-      if (!user.services.includes(name)) continue
-      const approver = users.get(approval!.approver ?? user.name)
-      if (!approver || approver.locked) unknown.add(approval!.approver ?? user.name)
+      if (services && !services.some(name => user.services.includes(name))) continue
+      const approver = users.get(approval.approver ?? user.name)
+      if (!approver || approver.locked) unknown.add(approval.approver ?? user.name)
       else if ((kind === 'mail' || kind === 'ntfy') && !approver.contact?.[kind]) {
         deaf.set(kind, (deaf.get(kind) ?? new Set()).add(approver.name))
       }
@@ -32,6 +35,21 @@ export function approvalFindings({ directory, delivery, http }: AskParts): Findi
   }
   const found = [...missing(unknown), ...[...deaf].map(mute), ...readable(http)]
   return found.length > 0 ? found : [fine('approval', 'everybody who is asked can be reached')]
+}
+
+interface Asking {
+  readonly approval: ApprovalSettings
+  /** Whoever may open one of them can come to be asked about; absent: everybody. */
+  readonly services: readonly string[] | undefined
+}
+
+function askingsOf({ directory, radius }: AskParts): Asking[] {
+  const own = [...directory.services.values()].map(({ name, approval }) => ({
+    ...{ approval, services: [name] },
+  }))
+  return [...own, ...(radius?.clients ?? [])].flatMap(({ approval, services }) =>
+    approval ? [{ approval, services }] : [],
+  )
 }
 
 const missing = (names: ReadonlySet<string>): Finding[] =>

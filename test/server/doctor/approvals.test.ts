@@ -14,11 +14,14 @@ const look = (users: readonly User[], approver?: string, url = 'https://gate.exa
     directory: toDirectory([service('vault', { approval: { ...approval, approver } })], users),
     delivery: new Map([['phone', ntfy]]),
     http: settings(8975, { public: url }),
+    radius: undefined,
   }).map(({ state, found }) => `${state}: ${found}`)
 
 it('says nothing where nobody is asked', () => {
   const directory = toDirectory([service('ssh')], [user('alice', 1)])
-  expect(approvalFindings({ directory, delivery: new Map(), http: undefined })).toEqual([])
+  expect(
+    approvalFindings({ directory, delivery: new Map(), http: undefined, radius: undefined }),
+  ).toEqual([])
 })
 
 it('is content when everybody can be reached, and with those who are never asked', () => {
@@ -40,4 +43,31 @@ it('names who cannot be asked, or cannot answer', () => {
 it('says that links without TLS can be read', () => {
   const said = look([reachable('alice')], undefined, 'http://gate.example.com:8975')
   expect(said).toEqual([expect.stringContaining('whoever reads the line can say yes')])
+})
+
+it('knows of RADIUS clients that ask by themselves', () => {
+  const alice = user('alice', 1, { services: ['ssh'] })
+  const ask = (services: readonly string[] | undefined, users = [alice]) =>
+    approvalFindings({
+      directory: toDirectory([service('ssh'), service('vpn')], users),
+      delivery: new Map([['phone', ntfy]]),
+      http: settings(8975, { public: 'https://gate.example.com' }),
+      radius: {
+        listen: [],
+        clients: [
+          {
+            ...{ name: 'vpn', networks: [], mode: 'password', upstream: undefined, services },
+            ...{ secret: { kind: 'environment', variable: 'NAS' }, approval },
+            ...{ addressFrom: 'calling-station-id', messageAuthenticator: 'required' },
+          },
+        ],
+      },
+    }).map(({ state, found }) => `${state}: ${found}`)
+  const mute = ['problem: alice cannot be asked, so what waits for their yes is refused at once']
+  expect(ask(undefined)).toEqual(mute)
+  expect(ask(['ssh'])).toEqual(mute)
+  expect(ask(['vpn'])).toEqual(['fine: everybody who is asked can be reached'])
+  expect(ask(undefined, [{ ...alice, locked: true }])).toEqual([
+    'problem: alice cannot say yes: locked, or no such user',
+  ])
 })
