@@ -12,8 +12,14 @@ export interface NotACode {
 
 /** Authenticators show `123 456`, and people type what they see. */
 const TOTP = new RegExp(`^[0-9]{${TOTP_DIGITS}}$`)
-/** The sixteen letters that every keyboard has in the same place, as a YubiKey types them. */
-const YUBIKEY = /^[cbdefghijklnrtuv]{44}$/
+/**
+ * The sixteen letters that every keyboard has in the same place, as a YubiKey types them: 32 of them
+ * that are its own each time, behind a public id, which is twelve unless somebody wrote another into
+ * it, of none to 32.
+ */
+const YUBIKEY = /^(?:[cbdefghijklnrtuv]{2}){16,32}$/
+
+const LONG_PUBLIC_ID = `a touch has ${FACTOR_MAX} letters at most; write a public id of 12 letters into the YubiKey`
 
 const notACode = (message: string) => fail<NotACode>({ code: 'not-a-code', message })
 
@@ -27,6 +33,7 @@ export function parseFactor(text: string): Result<Factor, NotACode> {
   if (/^[0-9]+$/.test(digits)) {
     return notACode(`a code from an authenticator has ${TOTP_DIGITS} digits, not ${digits.length}`)
   }
+  if (YUBIKEY.test(code) && code.length > FACTOR_MAX) return notACode(LONG_PUBLIC_ID)
   if (YUBIKEY.test(code)) return ok({ kind: 'yubikey', code })
   if (!isPrintableAscii(code)) return notACode('a code is one line of plain characters')
   if (code.length > FACTOR_MAX) return notACode(`a code has ${FACTOR_MAX} characters at most`)

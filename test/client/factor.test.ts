@@ -10,6 +10,10 @@ describe('a code as typed', () => {
     ['123456', 'totp', '123456'],
     [' 123 456\n', 'totp', '123456'],
     ['cccjgjgkhcbbirdrfdnlnghhfgrtnnlgedjlftrbdeut', 'yubikey', undefined],
+    ['c'.repeat(32), 'yubikey', undefined],
+    ['v'.repeat(48), 'yubikey', undefined],
+    // 28 letters at most, without their dashes.
+    ['c'.repeat(28), 'recovery', undefined],
     ['abcd-efgh-ijkl-mnop-qrst-uvwx-yz23', 'recovery', undefined],
     ['ABCD efgh', 'recovery', undefined],
   ])('%j is a %s code', (text, kind, code = text) => {
@@ -25,6 +29,9 @@ describe('a code as typed', () => {
     ['a\tb', 'one line'],
     ['código', 'one line'],
     ['x'.repeat(49), '48 characters at most'],
+    ['c'.repeat(50), 'a touch has 48 letters at most; write a public id of 12'],
+    ['c'.repeat(64), 'a touch has 48 letters at most'],
+    ['c'.repeat(66), 'a code has 48 characters at most'],
   ])('%j is none, and is not repeated', (text, words) => {
     const parsed = parseFactor(text)
     const message = parsed.ok ? '' : parsed.error.message
