@@ -18,7 +18,7 @@ import {
   limited,
   line,
   lockedUntil,
-  NO_VALIDATION,
+  notRight,
   pending,
   refused,
   sourceOf,
@@ -27,17 +27,21 @@ import type { Outcome } from './knocks.ts'
 import type { Decision } from './policy.ts'
 import { RECOVERY_CODES, RECOVERY_HASH_BYTES, RECOVERY_SALT_BYTES } from './recovery.ts'
 
-/** Someone at a door without a key (`listeners/listener.ts`). */
+/** Someone at a door without a key, so with a budget of their own for each user and door. */
 export interface Claimed {
+  /** The door's name, `[a-z]+`: it stands in the ledger where a packet's device would. */
   readonly door: string
   readonly user: string
   readonly factor: Factor
+  /** What to open; empty = all that the user may; `undefined` = nothing, only look at the factor. */
   readonly services: readonly string[] | undefined
-  /** All that the door may open; absent: no bound of its own. */
+  /** All that this door may open, whatever the user may; absent: no bound of its own. */
   readonly among?: readonly string[] | undefined
+  /** Seconds; 0 = the service's default. */
   readonly lifetime: number
+  /** The address to admit, which the door vouches for. */
   readonly source: Address
-  /** A yes that the door demands, where the services demand none themselves. */
+  /** A yes to wait for, where the services demand none themselves; then the verdict is pending. */
   readonly approval?: DoorApproval | undefined
   /** 16 random hexadecimal digits. */
   readonly knockId: string
@@ -69,14 +73,7 @@ export function judgeClaim(claim: Claimed, circumstances: Circumstances): KnockE
     return claimDecided(claim, user, asked, undefined, circumstances)
   }
   const factor = checkFactor(user, claim.factor, now, state.burnt, circumstances.validation)
-  switch (factor.kind) {
-    case 'wrong':
-      return refused(asked, 'wrong-factor', '')
-    case 'used':
-      return refused(asked, 'factor-used', '')
-    case 'unavailable':
-      return refused(asked, 'state-unavailable', NO_VALIDATION)
-  }
+  if (factor.kind !== 'right') return notRight(asked, factor.kind)
   if (!claim.services && factor.services) {
     // Whoever only has it looked at opens something of their own with it, which is none of these.
     return { ...refused(asked, 'service', ''), burnt: factor.burn }

@@ -57,14 +57,7 @@ export function judge(heard: Heard, circumstances: Circumstances): KnockEvent {
   if (knock.verb === 'close') return closed(heard, circumstances)
 
   const factor = factorOf(user, heard, circumstances)
-  switch (factor?.kind) {
-    case 'wrong':
-      return refused(heard, 'wrong-factor', '')
-    case 'used':
-      return refused(heard, 'factor-used', '')
-    case 'unavailable':
-      return refused(heard, 'state-unavailable', NO_VALIDATION)
-  }
+  if (factor && factor.kind !== 'right') return notRight(heard, factor.kind)
   const asker = limited(user, factor?.services)
   const decision = decideNow(asker, knock, heard.source, circumstances)
   return decided(heard, decision, factor?.burn, circumstances)
@@ -122,8 +115,18 @@ export function pending(
 export const whoIsAsked = ({ user, approver, channel }: Pending): string =>
   (approver === user ? channel : `${approver} by ${channel}`).slice(0, DETAIL_MAX)
 
-/** What is told when no validation server gave a valid answer: that is nobody's wrong code. */
-export const NO_VALIDATION = 'no validation server'
+/** What a factor that is not right leads to. */
+export function notRight(heard: Heard, kind: Exclude<FactorVerdict['kind'], 'right'>): KnockEvent {
+  switch (kind) {
+    case 'wrong':
+      return refused(heard, 'wrong-factor', '')
+    case 'used':
+      return refused(heard, 'factor-used', '')
+    case 'unavailable':
+      // That is nobody's wrong code.
+      return refused(heard, 'state-unavailable', 'no validation server')
+  }
+}
 
 /** The user as far as a token of theirs goes that opens only some of what they may. */
 export const limited = (user: User, services: readonly string[] | undefined): User =>

@@ -1,5 +1,4 @@
-import type { Factor } from '@oneknock/shared'
-import type { DoorApproval } from '../core/claims.ts'
+import type { Claimed } from '../core/claims.ts'
 import type { Outcome } from '../core/knocks.ts'
 import type { Pending } from '../core/waiting.ts'
 
@@ -28,20 +27,8 @@ export interface PacketAttempt {
   readonly source: string
 }
 
-/** Someone who cannot send our packet: no key, so a budget of its own for each user and door. */
-export interface CredentialAttempt {
-  /** The door's name, `[a-z]+`: it stands in the ledger where a packet's device would. */
-  readonly door: string
-  readonly user: string
-  readonly factor: Factor
-  /** What to open; empty = all that the user may; `undefined` = nothing, only look at the factor. */
-  readonly services: readonly string[] | undefined
-  /** All that this door may open, whatever the user may; absent: no bound of its own. */
-  readonly among?: readonly string[] | undefined
-  /** Seconds; 0 = the service's default. */
-  readonly lifetime: number
-  /** A yes to wait for, where the services demand none themselves; then the verdict is pending. */
-  readonly approval?: DoorApproval | undefined
+/** Someone who cannot send our packet. */
+export interface CredentialAttempt extends Omit<Claimed, 'source' | 'knockId'> {
   /** The address to admit, which the door vouches for. */
   readonly source: string
 }

@@ -1,7 +1,9 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { type Address, familyOf, parseAddress, scopeOf } from '@oneknock/shared'
+import { formatEndpoint } from '../config/places.ts'
 import type { Endpoint } from '../core/directory.ts'
 import { RECEIVE_BUFFER_BYTES } from '../core/limits.ts'
+import { listenError } from './listen-error.ts'
 
 /** How often a wildcard is compared with the addresses that the host has now. */
 export const RESCAN_MS = 2000
@@ -12,16 +14,6 @@ export type UdpNote =
   | { readonly note: 'buffer-capped'; readonly bytes: number; readonly wanted: number }
   | { readonly note: 'socket-error'; readonly address: Address; readonly message: string }
   | { readonly note: 'rescan-failed'; readonly message: string }
-
-export class UdpError extends Error {
-  readonly code: 'in-use' | 'unavailable'
-
-  constructor(code: UdpError['code'], message: string) {
-    super(message)
-    this.name = 'UdpError'
-    this.code = code
-  }
-}
 
 export interface SocketsOptions {
   /** Where to listen; an unspecified address means every address of the host, each by itself. */
@@ -203,34 +195,11 @@ function bind({ address, port, named }: Place, key: string): Promise<Socket | un
     socket.once('error', (error: NodeJS.ErrnoException) => {
       socket.close()
       if (error.code === 'EADDRNOTAVAIL' && !named) resolve(undefined)
-      else reject(bindError(error, address, port, key))
+      else reject(listenError(error, 'udp', formatEndpoint({ host: address, port }), key))
     })
     socket.bind(port, address, () => {
       socket.removeAllListeners('error')
       resolve(socket)
     })
   })
-}
-
-function bindError(
-  error: NodeJS.ErrnoException,
-  address: Address,
-  port: number,
-  key: string,
-): UdpError {
-  const place = familyOf(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`
-  switch (error.code) {
-    case 'EADDRINUSE':
-      return new UdpError(
-        'in-use',
-        `udp ${place} is in use: is another daemon running? ss -lunp shows it`,
-      )
-    case 'EADDRNOTAVAIL':
-      return new UdpError(
-        'unavailable',
-        `cannot listen on udp ${place}: this host has no such address; change ${key}`,
-      )
-    default:
-      return new UdpError('unavailable', `cannot listen on udp ${place}: ${error.message}`)
-  }
 }

@@ -1,21 +1,12 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { endpointsClash, formatEndpoint } from '../../config/places.ts'
 import type { Endpoint } from '../../core/directory.ts'
+import { ListenError, listenError } from '../listen-error.ts'
 import { BACKLOG } from './limits.ts'
 
 export type PlaceNote =
   | { readonly note: 'bound'; readonly place: string }
   | { readonly note: 'gone'; readonly place: string }
-
-export class HttpError extends Error {
-  readonly code: 'in-use' | 'unavailable'
-
-  constructor(code: HttpError['code'], message: string) {
-    super(message)
-    this.name = 'HttpError'
-    this.code = code
-  }
-}
 
 /**
  * Listens at these places and no others. What stays misses nobody; connections of what goes live on.
@@ -40,7 +31,7 @@ export async function bindAll(
       const own = endpoints.find(
         other => servers.has(formatEndpoint(other)) && endpointsClash(other, endpoint),
       )
-      if (own) throw new HttpError('in-use', takenByUs(place, formatEndpoint(own)))
+      if (own) throw new ListenError('in-use', takenByUs(place, formatEndpoint(own)))
       servers.set(place, await bind(endpoint, accept))
       bound.push(place)
       report({ note: 'bound', place })
@@ -58,7 +49,9 @@ const takenByUs = (place: string, own: string): string =>
 function bind(endpoint: Endpoint, accept: (socket: Socket) => void): Promise<Server> {
   const server = createServer({ allowHalfOpen: true }, accept)
   return new Promise((resolve, reject) => {
-    server.once('error', error => reject(bindError(error, endpoint)))
+    server.once('error', error =>
+      reject(listenError(error, 'tcp', formatEndpoint(endpoint), 'http.listen')),
+    )
     server.listen({ host: endpoint.host, port: endpoint.port, backlog: BACKLOG }, () => {
       server.removeAllListeners('error')
       // Out of descriptors, say: the next connection may find one.
@@ -66,22 +59,4 @@ function bind(endpoint: Endpoint, accept: (socket: Socket) => void): Promise<Ser
       resolve(server)
     })
   })
-}
-
-function bindError(error: NodeJS.ErrnoException, endpoint: Endpoint): HttpError {
-  const place = formatEndpoint(endpoint)
-  switch (error.code) {
-    case 'EADDRINUSE':
-      return new HttpError(
-        'in-use',
-        `tcp ${place} is in use: ss -ltnp shows by whom; change http.listen`,
-      )
-    case 'EADDRNOTAVAIL':
-      return new HttpError(
-        'unavailable',
-        `cannot listen on tcp ${place}: this host has no such address; change http.listen`,
-      )
-    default:
-      return new HttpError('unavailable', `cannot listen on tcp ${place}: ${error.message}`)
-  }
 }
