@@ -1,20 +1,18 @@
 import type { AnswerView, ApprovalView } from '../administration/views.ts'
-import { ask, askPatiently, noDaemon } from './ask.ts'
-import { type DaemonOptions, recall, waitingIn } from './daemon.ts'
+import { askPatiently, noDaemon } from './ask.ts'
+import { type DaemonOptions, list, waitingIn } from './daemon.ts'
 import { Failure } from './failure.ts'
-import { formatTable, print, printJson, remark } from './output.ts'
+import { print, printJson } from './output.ts'
 import { openState } from './settings.ts'
 
 /** Who waits for somebody's yes. */
 export async function approvals(options: DaemonOptions): Promise<number> {
-  const state = openState(options.config)
-  const answer = (await ask(state, { command: 'approvals' })) as ApprovalView[] | undefined
-  const listed = answer ?? waitingIn((await recall(state)).state)
-  if (!answer) remark(`No daemon runs on ${state}: this is what its ledger says.`)
-  if (options.json) printJson(listed)
-  else if (listed.length === 0) remark('Nobody waits.')
-  else print(formatTable([HEADINGS, ...listed.map(row)]))
-  return 0
+  return list<ApprovalView>('approvals', options, {
+    recorded: waitingIn,
+    nobody: 'Nobody waits.',
+    headings: HEADINGS,
+    row,
+  })
 }
 
 /** Answers in place of whoever was asked. */

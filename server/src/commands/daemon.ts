@@ -55,13 +55,34 @@ export async function status(options: DaemonOptions): Promise<number> {
 
 /** Who is in. */
 export async function grants(options: DaemonOptions): Promise<number> {
-  const state = openState(options.config)
-  const answer = (await ask(state, { command: 'grants' })) as GrantView[] | undefined
-  const listed = answer ?? grantsIn((await recall(state)).state)
+  return list<GrantView>('grants', options, {
+    recorded: grantsIn,
+    nobody: 'Nobody is in.',
+    headings: GRANT_HEADINGS,
+    row: grantRow,
+  })
+}
+
+interface Listing<View> {
+  readonly recorded: (state: State) => readonly View[]
+  readonly nobody: string
+  readonly headings: readonly string[]
+  readonly row: (view: View) => readonly string[]
+}
+
+/** What the daemon answers to this command; without one, what its ledger says. */
+export async function list<View>(
+  command: 'grants' | 'approvals',
+  { config, json }: DaemonOptions,
+  { recorded, nobody, headings, row }: Listing<View>,
+): Promise<number> {
+  const state = openState(config)
+  const answer = (await ask(state, { command })) as readonly View[] | undefined
+  const listed = answer ?? recorded((await recall(state)).state)
   if (!answer) remark(`No daemon runs on ${state}: this is what its ledger says.`)
-  if (options.json) printJson(listed)
-  else if (listed.length === 0) remark('Nobody is in.')
-  else print(formatTable([GRANT_HEADINGS, ...listed.map(grantRow)]))
+  if (json) printJson(listed)
+  else if (listed.length === 0) remark(nobody)
+  else print(formatTable([headings, ...listed.map(row)]))
   return 0
 }
 
@@ -99,7 +120,7 @@ export async function headOnRecord(state: string): Promise<Head> {
   return (await recall(state)).head
 }
 
-export async function recall(state: string) {
+async function recall(state: string) {
   const recalled = await recollect(state, ANY_FRESHNESS)
   if (!recalled.ok) throw new Failure(recalled.error.message)
   return recalled.value
