@@ -221,11 +221,15 @@ describe.skipIf(lacking(hasSmtpServer) || lacking(hasBrowser))('approval on a ph
       said: { status: 'pending', detail: 'phone' },
     })
     const { click } = await published('eve')
-    const listed = JSON.parse((await daemon.command('approvals', '--json')).stdout)
-    expect(listed).toMatchObject([{ user: 'eve', services: ['vault'], asked: 'eve by phone' }])
+    // Dan's may be waiting still.
+    const all: { id: string; user: string }[] = JSON.parse(
+      (await daemon.command('approvals', '--json')).stdout,
+    )
+    const listed = all.filter(({ user }) => user === 'eve')
+    expect(listed).toMatchObject([{ services: ['vault'], asked: 'eve by phone' }])
     expect((await daemon.command('approvals')).stdout).toMatch(/eve +main +vault +127\.0\.0\.1/)
-    expect((await daemon.command('status')).stdout).toMatch(/waiting for a yes +1/)
-    const [{ id }] = listed
+    expect((await daemon.command('status')).stdout).toMatch(/waiting for a yes +[12]/)
+    const { id } = listed[0]!
     const yes = await daemon.command('approve', id)
     expect(yes).toMatchObject({ status: 0, stdout: `${id} is approved, and open.\n` })
     expect(await isOpen(ports.vault)).toBe(true)

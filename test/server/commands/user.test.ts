@@ -232,6 +232,7 @@ carol                      locked
       totp: true,
       recovery_codes: 10,
       devices: [{ device: 'main', enrolled }],
+      yubikeys: [],
     }
     expect(JSON.parse(listed.stdout)).toEqual([expect.any(Object), bob, expect.any(Object)])
     const shown = await s.run(['user', 'show', 'bob', '--json'])
