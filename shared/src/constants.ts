@@ -21,7 +21,7 @@ export const GRANT_ID_BYTES = 8
 /** A hint lives for one epoch: the minute in which its packet was sent. */
 export const EPOCH_MS = 60_000
 
-/** A YubiKey OTP is 44 characters, a recovery code 32: 48 leaves a little room. */
+/** A YubiKey's OTP usually has 44 characters, a recovery code 34: 48 leaves a little room. */
 export const FACTOR_MAX = 48
 /** What is left of the body behind the factor. */
 export const SERVICES_MAX = 102
