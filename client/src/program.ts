@@ -1,7 +1,8 @@
 import { CommanderError } from 'commander'
+import { complain, oneLine } from './complaint.ts'
 import type { Definition } from './definitions/definition.ts'
 import { defineCommands } from './definitions.ts'
-import { EXEC, EXIT, type Exit, Failure } from './exit.ts'
+import { EXEC, EXIT, type Exit } from './exit.ts'
 import { warn } from './output.ts'
 
 /** Put in by the bundler, from package.json. */
@@ -12,22 +13,11 @@ export async function run(args: readonly string[]): Promise<number> {
   try {
     return await (args.length === 0 ? startTui() : runCommand(args))
   } catch (error) {
-    const exit = complain(error)
+    // Commander has said it already.
+    const exit = error instanceof CommanderError ? error.exitCode : complain(error)
     // What `exec` itself fails with must not look like a status of the command that it runs.
     return args[0] === 'exec' && exit !== EXIT.opened ? EXEC.failed : exit
   }
-}
-
-/** Says what was wrong, and gives the status for it. */
-function complain(error: unknown): number {
-  // Commander has said it already.
-  if (error instanceof CommanderError) return error.exitCode
-  if (error instanceof Failure) {
-    warn(error.message)
-    return error.exit
-  }
-  warn(`this is a mistake in oneknock, please report it: ${oneLine(String(error))}`)
-  return EXIT.internal
 }
 
 const startTui = async (): Promise<Exit> => (await import('./commands/tui.ts')).tuiCommand()
@@ -55,10 +45,3 @@ function splitCommand(args: readonly string[]) {
     ? { own: args, command: [] }
     : { own: args.slice(0, at), command: args.slice(at + 1) }
 }
-
-/** Commander's complaints quote the arguments: nothing in them may break or colour the line. */
-const oneLine = (text: string): string =>
-  text
-    .trim()
-    .replace(/^error: /, '')
-    .replaceAll(/[\x00-\x1f\x7f-\x9f]+/g, ' ')
