@@ -1,3 +1,4 @@
+import { parseNetwork } from '@oneknock/shared'
 import { expect, it, vi } from 'vitest'
 import { FAMILIES, opening, overBoth, serviceOn, tcp, udp, useLab } from './fixture.ts'
 import { describeWithNamespaces } from './lab.ts'
@@ -105,7 +106,8 @@ describeWithNamespaces('nftables: who is out at once', () => {
 
   it('cuts on time with nobody alive to do it', async () => {
     const { client, server } = fixture.lab
-    await serve()
+    // They go on sending, and nobody is left to reset their sockets.
+    await Promise.all([server.recite('tcp', 22), server.recite('udp', 5000)])
     const guard = fixture.guard({ services: [strict] })
     await guard.start()
     const until = Date.now() + 3_000
@@ -126,8 +128,43 @@ describeWithNamespaces('nftables: who is out at once', () => {
     }
     await vi.waitFor(allSilent, PATIENCE)
     expect(Date.now()).toBeGreaterThanOrEqual(until)
-    await server.speak(5000, 'come back')
-    await allSilent()
+    const sent = await server.recited()
+    await vi.waitFor(
+      async () => expect(await server.recited()).toBeGreaterThan(sent + 100),
+      PATIENCE,
+    )
+    for (const session of sessions) expect(await session.heard()).toBe(0)
+  })
+
+  it('lets a port that cuts answer whoever is in, and begin what it likes by TCP', async () => {
+    const { client, stranger, server } = fixture.lab
+    await serve()
+    await stranger.listen('tcp', 80)
+    const wide = serviceOn('wide', [tcp(22), tcp(5022), udp(5000)], {
+      onExpiry: 'cut',
+      maxPrefix: { ipv4: 112, ipv6: 48 },
+    })
+    const allow = FAMILIES.map(v => parseNetwork(stranger[v])!)
+    const guard = fixture.guard({ services: [wide], allow })
+    await guard.start()
+    await guard.open(opening('wide', '10.77.0.0/16'))
+    await guard.open(opening('wide', 'fd77::/48'))
+    await overBoth(async v => {
+      expect(await client.reach('tcp', server[v], 22)).toBe('open')
+      expect(await client.reach('udp', server[v], 5000)).toBe('open')
+    })
+    await guard.close(opening('wide', '10.77.0.0/16'))
+    await guard.close(opening('wide', 'fd77::/48'))
+    await overBoth(async v => {
+      expect(await client.probe('tcp', server[v], 22)).toBe('silent')
+      expect(await stranger.reach('tcp', server[v], 22), 'always allowed').toBe('open')
+    })
+    await guard.configure({ services: [wide], allow: [] })
+    await overBoth(async v => {
+      expect(await stranger.probe('tcp', server[v], 22)).toBe('silent')
+      const session = await server.connect('tcp', stranger[v], 80, { localPort: 5022 })
+      expect(await session.speaks()).toBe(true)
+    })
   })
 
   it('cuts many at once', async () => {

@@ -11,8 +11,9 @@ describeWithNamespaces('nftables: a guard that lets go when its daemon is dead',
 
   it('never while it lives, whatever happens; by itself when it does not; and is back with it', async () => {
     const { client, stranger, server } = fixture.lab
-    await server.listen('tcp', 22)
-    const services = [serviceOn('ssh', [tcp(22)])]
+    await Promise.all([22, 23].map(port => server.listen('tcp', port)))
+    const strict = serviceOn('strict', [tcp(23)], { onExpiry: 'cut' })
+    const services = [serviceOn('ssh', [tcp(22)]), strict]
     const guard = fixture.guard({ services, ifDead: IF_DEAD })
     await guard.start()
     await guard.open(opening('ssh', client.v4))
@@ -33,6 +34,7 @@ describeWithNamespaces('nftables: a guard that lets go when its daemon is dead',
         PATIENCE,
       ),
     )
+    expect(await stranger.reach('tcp', server.v4, 23), 'answers leave, too').toBe('open')
     const meanwhile = await stranger.connect('tcp', server.v4, 22)
 
     const next = fixture.guard({ services, ifDead: IF_DEAD })

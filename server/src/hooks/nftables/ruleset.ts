@@ -4,6 +4,7 @@ import { portsOf, type Zone } from '../guard/zones.ts'
 import { TABLE } from './elements.ts'
 import { knockSetsAndChains } from './knock-chains.ts'
 import { leadBaseChains, refusals } from './leads.ts'
+import { judgesOut, outRules } from './still-chains.ts'
 import { addressIn, baseChain, chain, portIn } from './text.ts'
 import { type Lent, lendCommands, lentDefinition, lentIn } from './trial.ts'
 import { zoneAddress, zoneChains, zoneSets } from './zone-chains.ts'
@@ -72,6 +73,8 @@ function guardChains(
 ): string[] {
   if (zones.length === 0) return []
   const guarded = lent ? lentIn(lent, 'dport') : portIn('dport', portsOf(zones))
+  const from = (zone: Zone) => zoneAddress(zone, 'saddr')
+  const dropsOwn = judgesOut(zones) || zones.some(({ leads }) => leads.length > 0)
   const judged = (verdict: (zone: Zone) => string) =>
     zones.flatMap(zone =>
       zoneAddress(zone, 'daddr').map(
@@ -91,14 +94,11 @@ function guardChains(
     // After SNAT, so that the port is the one that will be answered to.
     ...baseChain('own', 'postrouting', 'srcnat + 10', [
       'oif lo accept',
-      ...(zones.some(({ leads }) => leads.length > 0) ? addressIn('daddr', allow) : []).map(
-        match => `${match} accept`,
-      ),
+      ...(dropsOwn ? addressIn('daddr', allow) : []).map(match => `${match} accept`),
       ...zones.flatMap(zone =>
-        zoneAddress(zone, 'saddr').map(
-          match => `${portIn('sport', zone.ports)} ${match} jump ${zone.name}_own`,
-        ),
+        from(zone).map(match => `${portIn('sport', zone.ports)} ${match} jump ${zone.name}_own`),
       ),
+      ...outRules(zones, from, lent),
     ]),
   ]
 }

@@ -16,7 +16,8 @@ export interface Lent {
 
 export const lentDefinition = ({ by }: Lent): string => set(by, 'inet_proto . inet_service')
 
-export const lentIn = ({ by }: Lent, field: 'dport'): string => `meta l4proto . th ${field} @${by}`
+export const lentIn = ({ by }: Lent, field: 'dport' | 'sport'): string =>
+  `meta l4proto . th ${field} @${by}`
 
 /** A trial that is over guards nothing. */
 export function lendCommands({ by, left }: Lent, ports: readonly Port[]): string[] {

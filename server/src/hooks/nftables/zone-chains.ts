@@ -10,6 +10,7 @@ import {
 } from '../guard/zones.ts'
 import { cutSetName, liveSetName, openSetName, TABLE } from './elements.ts'
 import { backRules, leadChains, leadRules } from './leads.ts'
+import { stillChain, stillRules } from './still-chains.ts'
 import {
   addressIn,
   chain,
@@ -57,6 +58,7 @@ export function zoneChains(zone: Zone, declared: ReadonlySet<string>): string[] 
     ]),
     ...chain(zone.name, [`meta nfproto vmap { ${byFamily.join(', ')} }`]),
     ...chain(`${zone.name}_own`, ownRules(zone)),
+    ...stillChain(zone, ({ family }) => prefixesInUse(zone, family, declared)),
   ]
 }
 
@@ -68,7 +70,9 @@ export function declareCommand(zone: Zone, family: Family, prefix: number): stri
   const side = SIDES.find(other => other.family === family)!
   const rules = [
     `${openChain(zone, side)} ${openRule(zone, side, prefix)}`,
-    ...leadRules(zone, side, prefix).map(([chain, rule]) => `${chain} ${rule}`),
+    ...[...leadRules(zone, side, prefix), ...stillRules(zone, side, prefix)].map(
+      ([chain, rule]) => `${chain} ${rule}`,
+    ),
   ]
   const adding = rules.map(rule => `add rule ${TABLE} ${rule}`).join('; ')
   return `add ${openSetIn(zone, side, prefix, `${TABLE} `)}; ${adding}`
