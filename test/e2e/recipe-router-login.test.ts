@@ -106,7 +106,11 @@ describe.skipIf(lacking(hasSmtpServer))('a temporary router login by message', (
   }
 
   it('is in the mail when the knock is answered, and gone when it is closed', async () => {
-    expect(await client.knock(anna)).toMatchObject({ status: 0, said: { lifetime: 900 } })
+    const { status, said } = await client.knock(anna)
+    expect(status).toBe(0)
+    // The mail was sent meanwhile: what is left is told.
+    expect(said.lifetime).toBeGreaterThan(840)
+    expect(said.lifetime).toBeLessThanOrEqual(900)
     const { name, password, to } = await letter()
     expect(to).toEqual(['anna@example.com'])
     const [, made] = router.items('/user')

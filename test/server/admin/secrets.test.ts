@@ -81,4 +81,4 @@ it('no command tells a secret but the one that makes it, and none gets into the 
   // It is not because nothing was written.
   expect(written).toMatch(/wrong-factor[\s\S]*alice\/phone/)
   expect(followed).toContain('"opened"')
-})
+}, 60_000)
