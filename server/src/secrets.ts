@@ -1,3 +1,4 @@
+import { fail, ok, type Result } from '@oneknock/shared'
 import { readTrusted, type TrustedFile } from './config/files.ts'
 import type { SecretSource } from './core/directory.ts'
 
@@ -23,4 +24,14 @@ export function readSecret(source: SecretSource): string {
   const secret = text.value.replace(/\r?\n$/, '')
   if (secret !== '' && !/[\r\n\0]/.test(secret)) return secret
   throw new SecretError(`${source.path}: write the secret alone, on one line`)
+}
+
+/** The same for those who ask only whether it can be had. */
+export function tryToRead(source: SecretSource): Result<string, string> {
+  try {
+    return ok(readSecret(source))
+  } catch (error) {
+    if (error instanceof SecretError) return fail(error.message)
+    throw error
+  }
 }

@@ -1,5 +1,4 @@
-import { radiusSecretErrors } from '../compose/radius.ts'
-import { apiKeyErrors } from '../compose/validation.ts'
+import { secretErrors } from '../compose/secret-files.ts'
 import { readCertificate } from '../config/certificate.ts'
 import { checkPrivateFolder } from '../config/files.ts'
 import { forwarding } from '../doctor/forwarding.ts'
@@ -23,7 +22,7 @@ export async function check(options: CheckOptions): Promise<number> {
   const unfit = state && state.code !== 'absent' ? [state] : []
   const certificate = config.http?.tls && readCertificate(config.http.tls)
   if (certificate?.ok === false) unfit.push(certificate.error)
-  unfit.push(...radiusSecretErrors(config), ...apiKeyErrors(config))
+  unfit.push(...secretErrors(config))
   if (!directory.ok) throw configFailure([...directory.error, ...unfit])
   if (unfit.length > 0) throw configFailure(unfit)
   for (const { state, found, remedy } of forwarding(config.services.values())) {

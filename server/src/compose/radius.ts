@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Address, contains, fail, ok, type Result } from '@oneknock/shared'
-import type { Config, ConfigError } from '../config.ts'
+import type { Config } from '../config.ts'
 import { codesOf } from '../core/candidates.ts'
 import type { Clock } from '../core/clock.ts'
 import type { SecretSource } from '../core/directory.ts'
@@ -10,8 +10,9 @@ import type { Counters } from '../counters.ts'
 import { ownAddresses } from '../host.ts'
 import { type RadiusListener, type RadiusPlan, radiusListener } from '../listeners/radius.ts'
 import type { Log } from '../log.ts'
-import { readSecret, SecretError } from '../secrets.ts'
+import { tryToRead } from '../secrets.ts'
 import { logRadius } from './notes.ts'
+import type { NamedSecret } from './secret-files.ts'
 import type { Settings } from './settings.ts'
 
 export interface RadiusParts {
@@ -76,22 +77,13 @@ export async function radiusPlanOf({
   return { listen: radius.listen, clients }
 }
 
-/** What is wrong with the files that hold its secrets; what the daemon's environment holds it alone knows. */
-export function radiusSecretErrors({
-  file,
-  radius,
-}: Pick<Config, 'file' | 'radius'>): ConfigError[] {
-  return (radius?.clients ?? []).flatMap(client => {
-    const sources = [client.secret, ...(client.upstream ? [client.upstream.secret] : [])]
-    return sources
-      .filter(({ kind }) => kind === 'file')
-      .flatMap(source => {
-        const secret = readShared(source)
-        const key = keyOf(client)
-        return secret.ok ? [] : [{ code: 'unreadable', file, key, message: secret.error }]
-      })
-  })
-}
+/** The secrets of its clients, and of the servers behind them. */
+export const radiusSecrets = ({ radius }: Pick<Config, 'radius'>): NamedSecret[] =>
+  (radius?.clients ?? []).flatMap(client =>
+    [client.secret, ...(client.upstream ? [client.upstream.secret] : [])].map(source => ({
+      ...{ key: keyOf(client), source, read: readShared },
+    })),
+  )
 
 const keyOf = ({ name }: RadiusClient): string => `radius.clients.${name}`
 
@@ -102,14 +94,11 @@ const keyOf = ({ name }: RadiusClient): string => `radius.clients.${name}`
 const SECRET_MIN = 16
 
 function readShared(source: SecretSource): Result<Uint8Array, string> {
-  try {
-    const secret = new TextEncoder().encode(readSecret(source))
-    if (secret.length >= SECRET_MIN) return ok(secret)
-    const place = source.kind === 'file' ? source.path : source.variable
-    const remedy = 'make one with: openssl rand -hex 24'
-    return fail(`the secret in ${place} has less than ${SECRET_MIN} characters; ${remedy}`)
-  } catch (error) {
-    if (error instanceof SecretError) return fail(error.message)
-    throw error
-  }
+  const text = tryToRead(source)
+  if (!text.ok) return text
+  const secret = new TextEncoder().encode(text.value)
+  if (secret.length >= SECRET_MIN) return ok(secret)
+  const place = source.kind === 'file' ? source.path : source.variable
+  const remedy = 'make one with: openssl rand -hex 24'
+  return fail(`the secret in ${place} has less than ${SECRET_MIN} characters; ${remedy}`)
 }

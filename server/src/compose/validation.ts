@@ -1,5 +1,5 @@
 import { fail, ok, type Result } from '@oneknock/shared'
-import type { Config, ConfigError } from '../config.ts'
+import type { Config } from '../config.ts'
 import type { Clock } from '../core/clock.ts'
 import type { SecretSource } from '../core/directory.ts'
 import { TokenOwners } from '../core/tokens.ts'
@@ -8,10 +8,11 @@ import type { Route } from '../listeners/http.ts'
 import type { Judge } from '../listeners/listener.ts'
 import type { Log } from '../log.ts'
 import { pooledRandom } from '../random.ts'
-import { readSecret, SecretError } from '../secrets.ts'
+import { readSecret, tryToRead } from '../secrets.ts'
 import type { Validate } from '../validating.ts'
 import { validator } from '../validation/client.ts'
 import { parseApiKey } from '../validation/protocol.ts'
+import type { NamedSecret } from './secret-files.ts'
 import { seldom } from './seldom.ts'
 import type { Settings } from './settings.ts'
 
@@ -58,29 +59,23 @@ export function makeValidation(
   })
 }
 
-/** What is wrong with the files that hold API keys; the daemon's environment it alone knows. */
-export function apiKeyErrors({
-  file,
-  yubikey,
-  http,
-}: Pick<Config, 'file' | 'yubikey' | 'http'>): ConfigError[] {
-  const own = yubikey?.key.kind === 'file' ? [['yubikey', yubikey.key] as const] : []
-  const clients = [...(http?.validation ?? [])].map(
-    ([id, path]) => [`http.validation.clients.${id}`, { kind: 'file', path }] as const,
-  )
-  return [...own, ...clients].flatMap(([key, source]): ConfigError[] => {
-    const read = readApiKey(source)
-    return read.ok ? [] : [{ code: 'unreadable', file, key, message: read.error }]
-  })
+/** The keys of the validation protocol: our own, and those of our clients. */
+export function apiKeys({ yubikey, http }: Pick<Config, 'yubikey' | 'http'>): NamedSecret[] {
+  const own = yubikey ? [{ key: 'yubikey', source: yubikey.key, read: readApiKey }] : []
+  const clients = [...(http?.validation ?? [])].map(([id, path]) => ({
+    key: `http.validation.clients.${id}`,
+    source: { kind: 'file', path } as const,
+    read: readApiKey,
+  }))
+  return [...own, ...clients]
 }
 
-function readApiKey(source: Extract<SecretSource, { kind: 'file' }>): Result<Uint8Array, string> {
-  try {
-    const key = parseApiKey(readSecret(source))
-    const remedy = 'write it as it was handed out, or make one with: openssl rand -base64 20'
-    return key ? ok(key) : fail(`${source.path} holds no API key, 16 bytes in base64; ${remedy}`)
-  } catch (error) {
-    if (error instanceof SecretError) return fail(error.message)
-    throw error
-  }
+function readApiKey(source: SecretSource): Result<Uint8Array, string> {
+  const text = tryToRead(source)
+  if (!text.ok) return text
+  const key = parseApiKey(text.value)
+  if (key) return ok(key)
+  const place = source.kind === 'file' ? source.path : source.variable
+  const remedy = 'write it as it was handed out, or make one with: openssl rand -base64 20'
+  return fail(`${place} holds no API key, 16 bytes in base64; ${remedy}`)
 }

@@ -86,13 +86,18 @@ describe('check', () => {
       `[radius]\nlisten = ["127.0.0.1:1812"]
 [radius.clients.vpn]\naddress = "192.0.2.1"\nsecret_file = "${short}"\nmode = "code"
 [yubikey]\nservers = ["https://otp.example.com/verify"]\nclient_id = 1\nkey_file = "${s.folder}/absent"
-[http]\nlisten = ["127.0.0.1:8975"]\n[http.validation]\nclients = { 1 = "${key}" }\n`,
+[http]\nlisten = ["127.0.0.1:8975"]\n[http.validation]\nclients = { 1 = "${key}" }
+[delivery.phone]\nntfy = { server = "https://ntfy.example.com", token_file = "${s.folder}/absent" }
+[services.router.routeros]\nurl = "https://192.0.2.1"\nuser = "oneknock"\nlist = "in"
+fingerprint = "${'ab'.repeat(32)}"\npassword_file = "${s.folder}/absent"\n`,
     )
     const lines = (await s.run(['check'])).stderr.trimEnd().split('\n')
     expect(lines.map(line => line.replaceAll(s.folder, 'FOLDER'))).toEqual([
       expect.stringMatching(/: radius\.clients\.vpn: .*radius-vpn has less than 16 characters/),
       expect.stringMatching(/: yubikey: FOLDER\/absent: /),
       expect.stringMatching(/: http\.validation\.clients\.1: FOLDER\/client\.key holds no API key/),
+      expect.stringMatching(/: delivery\.phone\.ntfy: FOLDER\/absent: /),
+      expect.stringMatching(/: services\.router\.routeros: FOLDER\/absent: /),
     ])
   })
 

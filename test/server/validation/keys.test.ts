@@ -2,12 +2,9 @@ import { chmodSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { secretErrors } from '../../../server/src/compose/secret-files.ts'
 import type { Settings } from '../../../server/src/compose/settings.ts'
-import {
-  apiKeyErrors,
-  makeValidation,
-  makeValidator,
-} from '../../../server/src/compose/validation.ts'
+import { makeValidation, makeValidator } from '../../../server/src/compose/validation.ts'
 import type { Config } from '../../../server/src/config.ts'
 import { SILENCE } from '../../../server/src/listeners/listener.ts'
 import { scratch, write } from '../config/scratch.ts'
@@ -30,6 +27,7 @@ afterEach(() => rmSync(folder, { recursive: true }))
 const config = (changes: Partial<Config> = {}) =>
   ({
     file: 'oneknockd.toml',
+    ...{ delivery: new Map(), services: new Map() },
     http: httpSettings(8975, { validation: new Map([['1', key]]) }),
     yubikey: { servers: [NOWHERE], clientId: 1, key: { kind: 'file', path: key } },
     ...changes,
@@ -42,20 +40,20 @@ function logged() {
 
 describe('what is wrong with API keys', () => {
   it('is nothing if they can be read, or are in the environment of the daemon alone', () => {
-    expect(apiKeyErrors(config())).toEqual([])
+    expect(secretErrors(config())).toEqual([])
     const variable = { kind: 'environment', variable: 'NOWHERE' } as const
     const yubikey = { servers: [NOWHERE], clientId: 1, key: variable }
-    expect(apiKeyErrors(config({ http: undefined, yubikey }))).toEqual([])
+    expect(secretErrors(config({ http: undefined, yubikey }))).toEqual([])
   })
 
   it('is said of each, and never with the key', () => {
     write(key, 'not base64 at all!')
-    const said = apiKeyErrors(config())
+    const said = secretErrors(config())
     expect(said.map(error => error.key)).toEqual(['yubikey', 'http.validation.clients.1'])
     expect(said[0]!.message).toMatch(/client\.key holds no API key, 16 bytes in base64; /)
     expect(JSON.stringify(said)).not.toContain('not base64')
     chmodSync(key, 0o644)
-    expect(apiKeyErrors(config())[1]!.message).toContain('others can read it; run: chmod 600')
+    expect(secretErrors(config())[1]!.message).toContain('others can read it; run: chmod 600')
   })
 })
 
