@@ -21,7 +21,7 @@ export class Sshd {
     return join(this.#folder, 'user')
   }
 
-  async start(port: number): Promise<void> {
+  async start(port: number, ...own: readonly string[]): Promise<void> {
     const file = (name: string) => join(this.#folder, name)
     for (const name of ['host', 'user']) {
       await this.#host.run('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', file(name))
@@ -36,6 +36,7 @@ export class Sshd {
       'StrictModes no',
       'UsePAM no',
       'Subsystem sftp internal-sftp',
+      ...own,
     ]
     writeFileSync(file('sshd_config'), `${settings.join('\n')}\n`)
     mkdirSync('/run/sshd', { recursive: true })
@@ -78,6 +79,12 @@ export class SshSession {
     this.#child.stdin!.write(`${line}\n`)
     const [back] = await answer
     return back === line
+  }
+
+  /** The status that ssh ends with, once it does. */
+  async ended(): Promise<number | null> {
+    if (this.#child.exitCode === null) await once(this.#child, 'exit')
+    return this.#child.exitCode
   }
 
   end(): void {

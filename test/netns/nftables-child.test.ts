@@ -2,8 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseAddress } from '@oneknock/shared'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { systemClock } from '../../server/src/core/clock.ts'
+import type { Service } from '../../server/src/core/directory.ts'
 import { hookConformance } from '../server/hooks/conformance.ts'
 import { opening, serviceOn, tcp, udp, useLab } from './fixture.ts'
 import { describeWithNamespaces } from './lab.ts'
@@ -11,25 +13,37 @@ import { describeWithNamespaces } from './lab.ts'
 const PATIENCE = { timeout: 10_000, interval: 20 }
 const ssh = serviceOn('ssh', [tcp(22)])
 const wiki = serviceOn('wiki', [tcp(80), udp(443)])
+const leadsTo = (...ports: number[]): Partial<Service> => {
+  const behind = ['10.88.0.2', 'fd88::2'].map(text => parseAddress(text)!)
+  const to = behind.flatMap(address => ports.map(port => ({ address, port })))
+  return { forward: { to, masquerade: false } }
+}
+const nas = serviceOn('nas', [tcp(2222)], leadsTo(22))
+const vault = serviceOn('vault', [tcp(8080), udp(8443)], { ...leadsTo(80, 443), onExpiry: 'cut' })
 
 describeWithNamespaces('nftables: commands for nft', () => {
   const fixture = useLab()
 
-  hookConformance(
-    'nftables',
-    async () => {
-      const guard = fixture.guard({ services: [ssh, wiki] })
-      await guard.start()
-      return {
-        hook: guard,
-        clock: systemClock,
-        services: ['ssh', 'wiki'],
-        passTime: until => vi.waitFor(() => expect(Date.now()).toBeGreaterThan(until), PATIENCE),
-        cleanup: () => guard.stop(),
-      }
-    },
-    { tolerance: 20 },
-  )
+  for (const [name, [first, second]] of [
+    ['nftables', [ssh, wiki]],
+    ['nftables, with ports that lead to a host behind,', [nas, vault]],
+  ] as const) {
+    hookConformance(
+      name,
+      async () => {
+        const guard = fixture.guard({ services: [first, second] })
+        await guard.start()
+        return {
+          hook: guard,
+          clock: systemClock,
+          services: [first.name, second.name],
+          passTime: until => vi.waitFor(() => expect(Date.now()).toBeGreaterThan(until), PATIENCE),
+          cleanup: () => guard.stop(),
+        }
+      },
+      { tolerance: 20 },
+    )
+  }
 
   it('keeps services that share a port apart', async () => {
     const both = serviceOn('both', [tcp(22), tcp(80)])

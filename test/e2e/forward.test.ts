@@ -1,0 +1,135 @@
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
+import { describeWithNamespaces, type Lab, openLab } from '../netns/lab.ts'
+import { until } from '../server/kit.ts'
+import { buildDaemon, Client, Daemon } from './daemon.ts'
+import { Sshd } from './sshd.ts'
+
+/*
+ * A port of the server that leads to sshd on a host behind it (the container of netns/lab.ts): the
+ * real daemon without root, the real client, the real kernel, a real sshd. The server itself has
+ * nothing at that port.
+ */
+
+const SSH = 22
+const LED = 2222
+const LIFETIME_S = 4
+
+const config = () => `
+listen = ["[::]:62201"]
+public = "10.77.0.1:62201"
+name = "home"
+state = "state"
+
+[firewall]
+backend = "nftables"
+
+[services.inner]
+ports = ["tcp/${LED}"]
+forward = ["10.88.0.2:${SSH}", "[fd88::2]:${SSH}"]
+lifetime = "${LIFETIME_S}s"
+max_lifetime = "1m"
+`
+
+describeWithNamespaces('one packet opens a port that leads to a host behind', () => {
+  let lab: Lab
+  let program: Awaited<ReturnType<typeof buildDaemon>>
+  let daemon: Daemon
+  let client: Client
+  let sshd: Sshd
+  let people = 0
+
+  beforeAll(async () => {
+    ;[lab, program] = await Promise.all([openLab(), buildDaemon()])
+    sshd = new Sshd(lab.container)
+    // It speaks now and then by itself: a session that was cut is told so when it does.
+    await sshd.start(SSH, 'ClientAliveInterval 1', 'ClientAliveCountMax 30')
+    client = new Client(lab.client)
+    daemon = new Daemon(lab.server, program.path, config)
+    await daemon.start()
+  })
+  afterEach(() => Promise.all([lab.client.rest(), lab.stranger.rest()]))
+  afterAll(async () => {
+    await daemon?.remove()
+    await lab?.close()
+    client?.remove()
+    sshd?.remove()
+    program?.remove()
+  })
+
+  /** A code opens once, so every test has somebody of its own; the running daemon takes them up. */
+  async function somebody() {
+    people++
+    const enrolment = await daemon.enrol(`person-${people}`, 'inner')
+    await client.add(enrolment)
+    return enrolment
+  }
+
+  const places = () => [lab.server.v4, lab.server.v6]
+
+  async function strangerMeetsSilence(): Promise<void> {
+    const answers = places().map(place => lab.stranger.probe('tcp', place, LED))
+    expect(await Promise.all(answers)).toEqual(['silent', 'silent'])
+  }
+
+  const closes = (address: string) =>
+    until(
+      () => lab.client.probe('tcp', address, LED),
+      answer => answer === 'silent',
+      LIFETIME_S * 1000 + 5000,
+    )
+
+  it('to the client until the grant ends, on either family, and to nobody else; ssh lives on', async () => {
+    for (const [own, place] of [
+      [lab.client.v4, lab.server.v4],
+      [lab.client.v6, lab.server.v6],
+    ] as const) {
+      const alice = await somebody()
+      await strangerMeetsSilence()
+      expect(await lab.client.probe('tcp', place, LED)).toBe('silent')
+      const knocked = await client.knock(alice, 'inner', '--address', own)
+      expect(knocked).toMatchObject({ status: 0, said: { status: 'opened', lifetime: LIFETIME_S } })
+      const session = sshd.login(lab.client, place, LED)
+      expect(await session.speaks('hello')).toBe(true)
+      await strangerMeetsSilence()
+      await closes(place)
+      await strangerMeetsSilence()
+      expect(await session.speaks('still here')).toBe(true)
+      session.end()
+    }
+  }, 60_000)
+
+  it('and a user who is locked is out at once, with the session that ran', async () => {
+    const alice = await somebody()
+    expect((await client.knock(alice, 'inner', '--lifetime', '1m')).status).toBe(0)
+    const session = sshd.login(lab.client, lab.server.v4, LED)
+    expect(await session.speaks('hello')).toBe(true)
+    expect(await daemon.command('user', 'lock', alice.user)).toMatchObject({ status: 0 })
+    // What is typed meets a reset, and ssh gives up.
+    await expect(session.speaks('anybody?')).rejects.toThrow()
+    expect(await session.ended()).toBe(255)
+    expect(await lab.client.probe('tcp', lab.server.v4, LED)).toBe('silent')
+    // The inner host's end of it is over as well.
+    await until(
+      () => lab.container.run('ss', '-Htn', 'state', 'established', `sport = :${SSH}`),
+      established => established === '',
+      15_000,
+    )
+    await strangerMeetsSilence()
+  }, 60_000)
+
+  it('and shuts on time with the daemon killed right after', async () => {
+    const alice = await somebody()
+    expect((await client.knock(alice, 'inner')).status).toBe(0)
+    await daemon.end('SIGKILL')
+    const killedAt = performance.now()
+    const session = sshd.login(lab.client, lab.server.v4, LED)
+    expect(await session.speaks('hello')).toBe(true)
+    await strangerMeetsSilence()
+    await closes(lab.server.v4)
+    expect(performance.now() - killedAt).toBeLessThan(LIFETIME_S * 1000 + 1000)
+    await strangerMeetsSilence()
+    expect(await session.speaks('still here')).toBe(true)
+    session.end()
+    await daemon.start()
+  }, 60_000)
+})
