@@ -137,10 +137,13 @@ async function firewall(daemon: Daemon, reloads: Reloads, { action, ms }: Reques
   return guardOf(daemon)
 }
 
-function guardOf({ guard }: Daemon): GuardView {
+function guardOf({ guard, settings }: Daemon): GuardView {
   if (!guard) return { guard: 'none' }
   const { trialLeft } = guard
-  if (trialLeft === undefined) return { guard: 'for good' }
+  const { ifDead } = settings().config.firewall
+  if (trialLeft === undefined) {
+    return { guard: 'for good', ...(ifDead !== undefined && { if_dead_s: ifDead / 1000 }) }
+  }
   if (trialLeft === 0) return { guard: 'let go' }
   return { guard: 'on trial', until: isoTime(Date.now() + trialLeft) }
 }

@@ -111,7 +111,12 @@ async function start(
   const current = { config, directory }
   const metrics =
     config.metricsAt &&
-    new Metrics({ state, counters, directory: () => current.directory, head: () => ledger.head() })
+    new Metrics({
+      ...{ state, counters },
+      directory: () => current.directory,
+      head: () => ledger.head(),
+      ifDead: () => current.config.firewall.ifDead,
+    })
   const trail = new Trail()
   const record: Record = async (event, options) => {
     const at = clock.now()

@@ -12,6 +12,8 @@ export interface MetricsParts {
   readonly counters: Counters
   readonly directory: () => Directory
   readonly head: () => Head
+  /** Milliseconds after its daemon's death until the guard lets go; `undefined` if it never does. */
+  readonly ifDead?: () => number | undefined
 }
 
 /** What monitoring wants to know, counted as it happens. No name of anybody is in it. */
@@ -56,6 +58,7 @@ export class Metrics {
     const users = [...directory().users.values()]
     const devices = users.reduce((sum, user) => sum + user.devices.length, 0)
     const packets = Object.entries(counters.read())
+    const letsGo = this.#parts.ifDead?.()
     return format([
       counter(
         'oneknock_packets_total',
@@ -89,6 +92,15 @@ export class Metrics {
         'Devices, doors and users that are locked out after wrong codes.',
         state.lockout.list(Date.now()).length,
       ),
+      ...(letsGo === undefined
+        ? []
+        : [
+            gauge(
+              'oneknock_guard_if_dead_seconds',
+              'How long the guard stands when its daemon is dead, before all is open.',
+              letsGo / 1000,
+            ),
+          ]),
       gauge('oneknock_users', 'Users.', users.length),
       gauge('oneknock_devices', 'Devices.', devices),
       gauge(

@@ -74,6 +74,8 @@ export interface GuardView {
   /** `let go`: a trial ran out, and nothing is guarded. */
   readonly guard: 'none' | 'for good' | 'on trial' | 'let go'
   readonly until?: string
+  /** Seconds after the daemon's death until it lets go; absent: it stays closed. */
+  readonly if_dead_s?: number
 }
 
 /** A way in for those who have no packet. */

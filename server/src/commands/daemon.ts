@@ -9,6 +9,7 @@ import {
   type LockView,
   lockView,
 } from '../administration/views.ts'
+import { formatDuration } from '../config/duration.ts'
 import type { State } from '../core/state.ts'
 import type { Head } from '../ledger/lines.ts'
 import { recollect } from '../recollect.ts'
@@ -160,13 +161,20 @@ const rows = ({ running, grants, waiting, locked, ledger }: Status): string[][] 
   ['ledger', `line ${ledger.seq} ${ledger.hash}`],
 ]
 
+function guardRow({ guard, until, if_dead_s }: GuardView): string {
+  if (if_dead_s !== undefined) {
+    return `while the daemon lives, and ${formatDuration(if_dead_s * 1000)} longer`
+  }
+  return [guard, until].filter(Boolean).join(' until ')
+}
+
 function running(status: RunningStatus): string[][] {
   const packets = Object.entries(status.packets).filter(([, number]) => number > 0)
   const people = `${count(status.users, 'user')}, ${count(status.devices, 'device')}`
   return [
     ...rows(status),
     ['doors still closing', `${status.closing}`],
-    ['guard', [status.guard.guard, status.guard.until].filter(Boolean).join(' until ')],
+    ['guard', guardRow(status.guard)],
     ['process', `${status.pid}, since ${isoTime(Date.now() - status.up_s * 1000)}`],
     ['people', people],
     ...status.doors.map(doorRow),

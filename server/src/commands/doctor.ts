@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import type { GuardView } from '../administration/views.ts'
-import { readRuleset, renderGuard } from '../compose/guard.ts'
+import { readLease, readRuleset, renderGuard } from '../compose/guard.ts'
 import { type Config, loadConfig } from '../config.ts'
 import { askDaemon } from '../control.ts'
 import { RECEIVE_BUFFER_BYTES } from '../core/limits.ts'
@@ -8,7 +8,7 @@ import { approvalFindings } from '../doctor/approvals.ts'
 import { flowOffload, otherChains } from '../doctor/chains.ts'
 import { doorFindings } from '../doctor/door.ts'
 import { type Finding, finding, fine, type State } from '../doctor/finding.ts'
-import { forwarding } from '../doctor/forwarding.ts'
+import { forwarding, tracking } from '../doctor/forwarding.ts'
 import { guardFindings } from '../doctor/guard.ts'
 import { clock, disk, ledgerClock, receiveBuffer } from '../doctor/host.ts'
 import { linkFindings } from '../doctor/links.ts'
@@ -78,6 +78,7 @@ async function ofConfig(config: Config): Promise<Finding[]> {
     ...(await approval(config)),
     ...(await firewall(config)),
     ...forwarding(config.services.values()),
+    ...tracking(config.services.values()),
     ...ledgerClock(await lastAt(config), Date.now(), config.freshness),
   ]
 }
@@ -134,17 +135,18 @@ async function firewall(config: Config): Promise<Finding[]> {
   }
   const ruleset = parseRuleset(text)
   return [
-    ...(guarded ? guardFindings(ruleset, guardWanted(config)) : []),
+    ...(guarded ? guardFindings(ruleset, await guardWanted(config)) : []),
     ...otherChains(ruleset, wantedOf(config)),
     ...flowOffload(ruleset),
     ...legacyTables(),
   ]
 }
 
-function guardWanted(config: Config) {
+async function guardWanted(config: Config) {
   const file = bootFile(config)
   return {
     ports: [...config.services.values()].flatMap(({ ports }) => ports),
+    lease: config.firewall.ifDead === undefined ? undefined : await readLease(),
     bootFile: file,
     bootText: renderGuard(config),
     savedText: read(file),

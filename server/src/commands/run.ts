@@ -4,6 +4,7 @@ import { administration } from '../administration.ts'
 import type { Settings } from '../compose/settings.ts'
 import { startDaemon } from '../compose.ts'
 import { type ConfigError, formatConfigError, loadConfig } from '../config.ts'
+import { forwarding } from '../doctor/forwarding.ts'
 import { createLog } from '../log.ts'
 import { loadDirectory } from '../users.ts'
 import { tellSystemd, untilTold } from './systemd.ts'
@@ -27,6 +28,9 @@ export async function run({ config: file }: { readonly config: string }): Promis
   })
   const daemon = await starting
   if (!daemon.ok) return complain([daemon.error.message])
+  for (const { state, found, remedy } of forwarding(settings.value.config.services.values())) {
+    if (state !== 'fine') log.warn({ remedy }, found)
+  }
   log.info({ pid: process.pid, users: settings.value.directory.users.size }, 'ready')
   tellSystemd()
 

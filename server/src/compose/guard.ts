@@ -50,6 +50,14 @@ export async function readRuleset(): Promise<string | undefined> {
   throw new HookError('nftables', 'unavailable', ran.kind === 'ended' ? ran.stderr : ran.kind)
 }
 
+/** The ports that a guard with `if_dead` still holds, as nft's JSON; `undefined` without such a one. */
+export async function readLease(): Promise<string | undefined> {
+  const program = findProgram('nft')
+  if (!program) return undefined
+  const ran = await run(program, ['--json', 'list', 'set', ...TABLE.split(' '), 'lease'], LIMIT)
+  return ran.kind === 'ended' && ran.status === 0 ? ran.stdout : undefined
+}
+
 const guardOf = ({ firewall, listen }: Config) => ({
   allow: firewall.allow,
   spaPorts: [...new Set(listen.map(({ port }) => port))],

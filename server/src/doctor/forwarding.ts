@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Service } from '../core/directory.ts'
 import { leadsOf } from '../core/forwards.ts'
+import { findProgram } from '../hooks/guard/program.ts'
 import { type Finding, finding, fine } from './finding.ts'
 
 const SWITCHES = {
@@ -19,6 +20,15 @@ export function forwarding(services: Iterable<Service>): Finding[] {
   })
   if (leading.length === 0 || found.length > 0) return found
   return [fine('forwarding', 'is on')]
+}
+
+/** What forgets the former host of a service that comes to lead elsewhere. */
+export function tracking(services: Iterable<Service>): Finding[] {
+  const names = [...services].filter(({ forward }) => forward).map(({ name }) => name)
+  if (names.length === 0) return []
+  if (findProgram('conntrack')) return [fine('conntrack', 'is installed')]
+  const found = `conntrack is not installed: if ${names.join(', ')} comes to lead elsewhere, who was in before may reach the former host until silence ends the flow`
+  return [finding('conntrack', 'warning', found, 'install conntrack')]
 }
 
 function ofFamily(family: 4 | 6, names: readonly string[]): Finding[] {

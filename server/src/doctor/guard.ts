@@ -1,12 +1,14 @@
 import { formatPort } from '../config/places.ts'
 import type { Port, Protocol } from '../core/directory.ts'
 import { type Finding, finding, fine } from './finding.ts'
-import type { Ruleset, Statement } from './ruleset.ts'
+import { parseElements, type Ruleset, type Statement } from './ruleset.ts'
 
 const TABLE = 'inet oneknock'
 
 export interface GuardWanted {
   readonly ports: readonly Port[]
+  /** The lease's elements as nft's JSON, where the guard has `if_dead`. */
+  readonly lease: string | undefined
   /** The file that the boot unit loads, and what should stand in it. */
   readonly bootFile: string
   readonly bootText: string
@@ -16,10 +18,10 @@ export interface GuardWanted {
 
 /** Whether the guard stands, for all that it should, and at the next boot. */
 export function guardFindings(ruleset: Ruleset, wanted: GuardWanted): Finding[] {
-  return [present(ruleset, wanted.ports), atBoot(wanted)]
+  return [present(ruleset, wanted), atBoot(wanted)]
 }
 
-function present(ruleset: Ruleset, wanted: readonly Port[]): Finding {
+function present(ruleset: Ruleset, { ports, lease }: GuardWanted): Finding {
   const start = 'start the daemon, or run: oneknockd firewall apply'
   if (!ruleset.tables.includes(TABLE)) {
     return finding('guard', 'problem', 'there is no guard: what it should close is open', start)
@@ -29,14 +31,16 @@ function present(ruleset: Ruleset, wanted: readonly Port[]): Finding {
     const apply = 'if all is well, run: oneknockd firewall apply'
     return finding('guard', 'warning', 'the guard is on trial, or has let go', apply)
   }
-  if (guarded === 'lease') {
-    return fine(
-      'guard',
-      'stands while the daemon lives, and lets go after firewall.if_dead without it',
-    )
+  const closed = guarded === 'lease' ? leased(lease) : guarded
+  if (guarded === 'lease' && closed.size === 0 && ports.length > 0) {
+    const found = 'no daemon has lived for firewall.if_dead: the guard has let go, all is open'
+    return finding('guard', 'problem', found, 'start the daemon: systemctl start oneknockd')
   }
-  const open = wanted.map(formatPort).filter(port => !guarded.has(port))
-  if (open.length === 0) return fine('guard', `stands for ${[...guarded].join(', ')}`)
+  const open = ports.map(formatPort).filter(port => !closed.has(port))
+  if (open.length === 0) {
+    const until = guarded === 'lease' ? ', and lets go firewall.if_dead after its daemon dies' : ''
+    return fine('guard', `stands for ${[...closed].join(', ')}${until}`)
+  }
   const found = `the guard does not close ${open.join(', ')}`
   return finding('guard', 'problem', found, 'run: oneknockd reload')
 }
@@ -54,6 +58,13 @@ function guardedPorts({ chains }: Ruleset): Set<string> | 'trial' | 'lease' {
     set.flatMap(({ concat }) =>
       concat ? formatPort({ protocol: concat[0], port: concat[1] }) : [],
     ),
+  )
+}
+
+function leased(lease: string | undefined): Set<string> {
+  const elements = lease === undefined ? [] : parseElements(lease)
+  return new Set(
+    elements.map(([protocol, port]) => formatPort({ protocol: protocol as Protocol, port })),
   )
 }
 

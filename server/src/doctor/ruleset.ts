@@ -56,3 +56,16 @@ export function parseRuleset(text: string): Ruleset {
     ),
   }
 }
+
+/** The `protocol . port` elements of one set, as `nft --json list set` prints it. */
+export function parseElements(text: string): (readonly [string, number])[] {
+  const { nftables } = JSON.parse(text) as {
+    nftables: readonly { set?: { elem?: readonly Element[] } }[]
+  }
+  return nftables.flatMap(({ set }) => set?.elem ?? []).map(({ elem }) => elem.val.concat)
+}
+
+/** One with a timeout: others are printed without what is around them. */
+interface Element {
+  readonly elem: { readonly val: { readonly concat: readonly [string, number] } }
+}

@@ -5,13 +5,14 @@ import type { Finding } from '../../../server/src/doctor/finding.ts'
 import { buildDaemon, Daemon } from '../../e2e/daemon.ts'
 import { describeWithNamespaces, type Lab, openLab } from '../../netns/lab.ts'
 
-const config = (folder: string) => `
+const config = (folder: string, firewall = '') => `
 listen = ["[::]:62201"]
 public = "10.77.0.1:62201"
 state = "state"
 
 [firewall]
 backend = "nftables"
+${firewall}
 
 [helper]
 socket = "${folder}/helper.sock"
@@ -41,7 +42,7 @@ describeWithNamespaces('oneknockd doctor', () => {
     ;[lab, program] = await Promise.all([openLab(), buildDaemon()])
   })
   beforeEach(() => {
-    daemon = new Daemon(lab.server, program.path, config)
+    daemon = new Daemon(lab.server, program.path, folder => config(folder))
   })
   afterEach(async () => {
     await daemon.remove()
@@ -123,9 +124,11 @@ describeWithNamespaces('oneknockd doctor', () => {
     await lab.server.run('sysctl', '-qw', 'net.ipv4.ip_forward=0')
     const off = await doctor()
     const { stderr, status } = await daemon.command('check')
+    await daemon.start()
     await lab.server.run('sysctl', '-qw', 'net.ipv4.ip_forward=1')
     const found = 'net.ipv4.ip_forward is 0, so inner cannot lead on over IPv4'
     expect(off.about('forwarding')).toMatchObject([{ state: 'problem', found }])
+    expect(daemon.output.join('')).toMatch(/"level":40,.*net\.ipv4\.ip_forward is 0/)
     expect(status).toBe(0)
     expect(stderr).toContain(`${found}; sysctl -w net.ipv4.ip_forward=1`)
   })
@@ -144,6 +147,33 @@ describeWithNamespaces('oneknockd doctor', () => {
       { found: 'the guard does not close tcp/22, tcp/445, tcp/2222' },
     ])
   })
+
+  it('finds a lease that ran out with no daemon, and ports that it does not hold', async () => {
+    await daemon.remove()
+    const ifDead = 'if_dead = "open after 1m"\n[metrics]\nlisten = "127.0.0.1:9105"'
+    daemon = new Daemon(lab.server, program.path, folder => config(folder, ifDead))
+    await daemon.start()
+    const about = async () => (await doctor()).about('guard')
+    expect(await about()).toMatchObject([
+      { state: 'fine', found: expect.stringMatching(/^stands for .*tcp\/22\b.*firewall.if_dead/) },
+    ])
+    expect((await doctor()).about('conntrack')).toHaveLength(1)
+    const status = JSON.parse((await daemon.command('status', '--json')).stdout)
+    expect(status.guard).toEqual({ guard: 'for good', if_dead_s: 60 })
+    expect((await daemon.command('status')).stdout).toMatch(
+      /^guard +while the daemon lives, and 1m longer$/m,
+    )
+    const scraped = await lab.server.run('curl', '-s', 'http://127.0.0.1:9105/metrics')
+    expect(scraped).toContain('\noneknock_guard_if_dead_seconds 60\n')
+    await daemon.end('SIGKILL')
+    await lab.server.nft('delete element inet oneknock lease { tcp . 22 }')
+    expect(await about()).toMatchObject([{ found: 'the guard does not close tcp/22' }])
+    // What the kernel leaves when all has run out.
+    await lab.server.nft('flush set inet oneknock lease')
+    expect(await about()).toMatchObject([
+      { state: 'problem', found: expect.stringContaining('has let go, all is open') },
+    ])
+  }, 60_000)
 
   it('finds files that others can read, and interfaces that pass by the guard', async () => {
     await daemon.enrol('alice', 'ssh')
