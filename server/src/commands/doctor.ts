@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import type { GuardView } from '../administration/views.ts'
-import { readLease, readRuleset, renderGuard } from '../compose/guard.ts'
+import { hasConntrack, readLease, readRuleset, renderGuard } from '../compose/guard.ts'
 import { type Config, loadConfig } from '../config.ts'
 import { askDaemon } from '../control.ts'
 import { RECEIVE_BUFFER_BYTES } from '../core/limits.ts'
@@ -78,7 +78,7 @@ async function ofConfig(config: Config): Promise<Finding[]> {
     ...(await approval(config)),
     ...(await firewall(config)),
     ...forwarding(config.services.values()),
-    ...tracking(config.services.values()),
+    ...tracking(config.services.values(), hasConntrack()),
     ...ledgerClock(await lastAt(config), Date.now(), config.freshness),
   ]
 }

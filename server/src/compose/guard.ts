@@ -50,6 +50,9 @@ export async function readRuleset(): Promise<string | undefined> {
   throw new HookError('nftables', 'unavailable', ran.kind === 'ended' ? ran.stderr : ran.kind)
 }
 
+/** Whether flows that were translated can be forgotten, which takes a program of its own. */
+export const hasConntrack = (): boolean => findProgram('conntrack') !== undefined
+
 /** The ports that a guard with `if_dead` still holds, as nft's JSON; `undefined` without such a one. */
 export async function readLease(): Promise<string | undefined> {
   const program = findProgram('nft')

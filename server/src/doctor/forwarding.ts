@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Service } from '../core/directory.ts'
 import { leadsOf } from '../core/forwards.ts'
-import { findProgram } from '../hooks/guard/program.ts'
 import { type Finding, finding, fine } from './finding.ts'
 
 const SWITCHES = {
@@ -23,10 +22,10 @@ export function forwarding(services: Iterable<Service>): Finding[] {
 }
 
 /** What forgets the former host of a service that comes to lead elsewhere. */
-export function tracking(services: Iterable<Service>): Finding[] {
+export function tracking(services: Iterable<Service>, installed: boolean): Finding[] {
   const names = [...services].filter(({ forward }) => forward).map(({ name }) => name)
   if (names.length === 0) return []
-  if (findProgram('conntrack')) return [fine('conntrack', 'is installed')]
+  if (installed) return [fine('conntrack', 'is installed')]
   const found = `conntrack is not installed: if ${names.join(', ')} comes to lead elsewhere, who was in before may reach the former host until silence ends the flow`
   return [finding('conntrack', 'warning', found, 'install conntrack')]
 }
