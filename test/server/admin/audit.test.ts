@@ -158,9 +158,34 @@ describe('audit verify', () => {
   })
 
   it('is not to be had under a running daemon', async () => {
-    await g.start()
+    daemon = await g.start()
     const refused = await g.run('audit', 'repair', '--accept-forgetting')
     expect(refused.status).toBe(1)
     expect(refused.stderr).toContain('another daemon runs')
+  })
+
+  it('names the first bad line where an older file is damaged, and a newer one too', async () => {
+    await g.end(daemon)
+    const { lines, files } = await g.json('audit', 'verify')
+    expect(files).toBe(2)
+    expect(lines).toBeGreaterThan(4)
+    const [older, newer] = [2, 1].map(fromEnd =>
+      join(
+        ledger(),
+        readdirSync(ledger())
+          .filter(name => name.endsWith('.jsonl'))
+          .sort()
+          .at(-fromEnd)!,
+      ),
+    )
+    for (const file of [newer!, older!]) {
+      const written = readFileSync(file, 'utf8').split('\n')
+      const change = written[1]!.replace(/"at":\d/, '"at":9')
+      expect(change).not.toBe(written[1])
+      writeFileSync(file, written.with(1, change).join('\n'))
+      const { status, stderr } = await g.run('audit', 'verify')
+      expect(status).toBe(1)
+      expect(stderr).toContain(`${file}: line 2 does not carry the hash`)
+    }
   })
 })
