@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fromHex } from '@oneknock/shared'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { write } from '../config/scratch.ts'
@@ -166,14 +167,16 @@ key = "${TOKEN.key}"
 })
 
 describe('a token that is checked online', () => {
-  const SERVER = `
+  let server: string
+  beforeEach(() => {
+    const key = write(join(s.folder, 'yubikey.key'), `${'c2l4'.repeat(6)}\n`)
+    server = `
 [yubikey]
 servers = ["https://api.example.com/wsapi/2.0/verify"]
 client_id = 1
-key_file = "/etc/oneknock/yubikey.key"
+key_file = "${key}"
 `
-  beforeEach(() => {
-    write(s.config, readFileSync(s.config, 'utf8') + SERVER)
+    write(s.config, readFileSync(s.config, 'utf8') + server)
   })
 
   it('is known by its public id, which a touch says', async () => {
@@ -198,7 +201,7 @@ key_file = "/etc/oneknock/yubikey.key"
   })
 
   it('needs somebody to ask', async () => {
-    write(s.config, readFileSync(s.config, 'utf8').replace(SERVER, ''))
+    write(s.config, readFileSync(s.config, 'utf8').replace(server, ''))
     write(
       s.userFile('alice'),
       `${BY_HAND}[yubikeys.green]\npublic_id = "cccccccccccc"\nonline = true`,
@@ -215,8 +218,8 @@ key_file = "/etc/oneknock/yubikey.key"
     ['key_env = "KEY"', 'not both'],
   ])('is not configured with %s', async (line, complaint) => {
     const key = line.split(' ')[0]!
-    const lines = SERVER.split('\n').filter(other => !other.startsWith(`${key} `))
-    const config = readFileSync(s.config, 'utf8').replace(SERVER, `${lines.join('\n')}${line}\n`)
+    const lines = server.split('\n').filter(other => !other.startsWith(`${key} `))
+    const config = readFileSync(s.config, 'utf8').replace(server, `${lines.join('\n')}${line}\n`)
     write(s.config, config)
     expect((await s.run(['check'])).stderr).toContain(complaint)
   })
