@@ -6,13 +6,15 @@ import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import type { Namespace } from '../netns/namespace.ts'
 import { until } from '../server/kit.ts'
+import type { Place } from './daemon.ts'
 
 /** OpenSSH's own daemon and client, with keys made for the test. */
 export class Sshd {
   readonly #folder = mkdtempSync(join(tmpdir(), 'oneknock-sshd-'))
-  readonly #host: Namespace
+  readonly #host: Place
+  #process: ChildProcess | undefined
 
-  constructor(host: Namespace) {
+  constructor(host: Place) {
     this.#host = host
   }
 
@@ -21,10 +23,11 @@ export class Sshd {
     return join(this.#folder, 'user')
   }
 
-  async start(port: number, ...own: readonly string[]): Promise<void> {
+  /** `more` goes into its configuration. */
+  async start(port: number, ...more: readonly string[]): Promise<void> {
     const file = (name: string) => join(this.#folder, name)
     for (const name of ['host', 'user']) {
-      await this.#host.run('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', file(name))
+      await this.#run('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', file(name))
     }
     writeFileSync(file('authorized_keys'), readFileSync(file('user.pub')))
     const settings = [
@@ -36,13 +39,14 @@ export class Sshd {
       'StrictModes no',
       'UsePAM no',
       'Subsystem sftp internal-sftp',
-      ...own,
+      ...more,
     ]
     writeFileSync(file('sshd_config'), `${settings.join('\n')}\n`)
     mkdirSync('/run/sshd', { recursive: true })
-    this.#host.spawn(['/usr/sbin/sshd', '-D', '-f', file('sshd_config'), '-E', file('log')])
+    const command = ['/usr/sbin/sshd', '-D', '-f', file('sshd_config'), '-E', file('log')]
+    this.#process = this.#host.spawn(command)
     await until(
-      () => this.#host.run('ss', '-Hltn', `sport = :${port}`),
+      () => this.#run('ss', '-Hltn', `sport = :${port}`),
       listening => listening !== '',
     )
   }
@@ -60,7 +64,14 @@ export class Sshd {
   }
 
   remove(): void {
+    this.#process?.kill()
     rmSync(this.#folder, { recursive: true })
+  }
+
+  async #run(...command: readonly string[]): Promise<string> {
+    const { status, stdout, stderr } = await this.#host.tryRun(command)
+    if (status !== 0) throw new Error(`${command[0]} ended with ${status}: ${stderr}`)
+    return stdout
   }
 }
 
@@ -79,12 +90,6 @@ export class SshSession {
     this.#child.stdin!.write(`${line}\n`)
     const [back] = await answer
     return back === line
-  }
-
-  /** The status that ssh ends with, once it does. */
-  async ended(): Promise<number | null> {
-    if (this.#child.exitCode === null) await once(this.#child, 'exit')
-    return this.#child.exitCode
   }
 
   end(): void {
