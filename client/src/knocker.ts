@@ -3,7 +3,7 @@ import type { Reach } from './asking.ts'
 import { type Clock, pause, systemClock } from './clock.ts'
 import { type CodeError, type CodeSource, obtainFactor } from './codes.ts'
 import { type KnockOptions, knock } from './index.ts'
-import { askOf, deviceOf, forget, type Place, remember, type Way } from './memory.ts'
+import { addressOf, deviceOf, forget, type Place, remember, type Way } from './memory.ts'
 import type { KnockEvent, KnockResult, Opened } from './outcome.ts'
 import { formatAdmitted } from './report.ts'
 import { prepareRuntime } from './runtime.ts'
@@ -41,13 +41,17 @@ export async function knockOnce(
   return attempt(knocker, clock)
 }
 
-/** Ends what was opened, and forgets it. Needs no code. */
+/** Ends what was opened, and forgets as much. Needs no code. */
 export async function closeOnce(knocker: Knocker): Promise<KnockResult> {
   const result = await send(knocker, { ...knocker.options, verb: 'close' }, [])
-  const runtime = prepareRuntime()
-  if (runtime.ok) forget({ folder: runtime.value, name: knocker.name })
+  const place = mayHaveClosed(result) ? placeOf(knocker) : undefined
+  if (place) attemptAtMemory(() => forget(place, knocker.options.services ?? []))
   return result
 }
+
+/** Where silence is the answer, the packet may have come: better a knock too many than a shut door. */
+const mayHaveClosed = ({ status }: KnockResult): boolean =>
+  status === 'closed' || status === 'no-reply' || status === 'aborted'
 
 const isUsedUp = (result: KnockResult): boolean =>
   result.status === 'refused' && result.reason === 'factor-used'
@@ -76,20 +80,28 @@ function send(knocker: Knocker, options: KnockOptions, ways: Way[]): Promise<Kno
 }
 
 function rememberDoor(
-  { name, profile, options }: Knocker,
+  knocker: Knocker,
   { until, admitted, detail }: Opened,
   ways: readonly Way[],
   clock: Clock,
 ): void {
-  const runtime = prepareRuntime()
-  // The door is open all the same; a run that needs to know says why it cannot.
-  if (!runtime.ok) return
-  const place: Place = { folder: runtime.value, name, device: deviceOf(profile) }
-  const { services = [], address } = options
-  const ask = askOf(services, address)
+  const place = placeOf(knocker)
+  if (!place) return
+  const { services = [], address } = knocker.options
+  const asked = { services, address: addressOf(address) }
   const told = { opened: detail, admitted: formatAdmitted(admitted) }
+  attemptAtMemory(() => remember(place, { ...asked, ...told, madeAt: clock.now(), until, ways }))
+}
+
+/** `undefined`: nothing can be kept. The door is as it is all the same; a run that needs to know says why. */
+function placeOf({ name, profile }: Knocker): Place | undefined {
+  const runtime = prepareRuntime()
+  return runtime.ok ? { folder: runtime.value, name, device: deviceOf(profile) } : undefined
+}
+
+function attemptAtMemory(write: () => void): void {
   try {
-    remember(place, { ask, services, ...told, madeAt: clock.now(), until, ways })
+    write()
   } catch {
     // A disk that is full, say: the same holds.
   }

@@ -5,7 +5,7 @@ import { formatDuration } from './duration.ts'
 import { EXIT, type Exit } from './exit.ts'
 import type { KnockOptions } from './knock.ts'
 import { type Knocker, knockOnce } from './knocker.ts'
-import { askOf, deviceOf, type Place, type Remembered, recall } from './memory.ts'
+import { askOf, deviceOf, type Place, type Remembered, recall, type Wish } from './memory.ts'
 import type { Profile } from './profile.ts'
 import { clockWarning, jsonReport, report } from './report.ts'
 import { prepareRuntime } from './runtime.ts'
@@ -49,16 +49,16 @@ export async function pass(
     return knockFor(passage, clock, undefined)
   }
   const place: Place = { folder: runtime.value, name, device: deviceOf(profile) }
-  const ask = askOf(passage.options.services ?? [], passage.options.address)
-  const door = await openDoor(place, ask, profile.port, since, clock)
+  const { options } = passage
+  const door = await openDoor(place, options, profile.port, since, clock)
   if (door) return ok(toldOf(door, name, clock))
 
-  const turned = await takeTurn(place, `${place.device} ${ask}`, clock)
+  const turned = await takeTurn(place, `${place.device} ${askOf(options)}`, clock)
   if (turned.kind === 'told' && isPassed(turned.outcome)) return ok(turned.outcome)
   const turn = turned.kind === 'mine' ? turned.turn : undefined
   try {
     // One that it waited for may have opened it, and ended before it could look.
-    const opened = await openDoor(place, ask, profile.port, since, clock)
+    const opened = await openDoor(place, options, profile.port, since, clock)
     return opened ? ok(toldOf(opened, name, clock)) : await knockFor(passage, clock, turn)
   } finally {
     turn?.end()
@@ -67,17 +67,19 @@ export async function pass(
 
 async function openDoor(
   place: Place,
-  ask: string,
+  wish: Wish,
   port: number,
   since: number,
   clock: Clock,
 ): Promise<Remembered | undefined> {
-  const door = recall(place, ask)
   const now = clock.now()
-  // A clock that was set back would keep it open for ever.
-  if (!door || door.madeAt < since || door.madeAt > now) return undefined
-  if (door.until - MARGIN_MS <= now) return undefined
-  return (await isUnmoved(door.ways, port)) ? door : undefined
+  for (const door of recall(place, wish)) {
+    const { madeAt, until, ways } = door
+    // A clock that was set back would keep it open for ever.
+    if (madeAt < since || madeAt > now || until - MARGIN_MS <= now) continue
+    if (await isUnmoved(ways, port)) return door
+  }
+  return undefined
 }
 
 function toldOf({ until }: Remembered, target: string, clock: Clock): Passed {

@@ -50,13 +50,46 @@ describe('knock --if-needed', () => {
   })
 
   it('knocks for what nobody asked for yet', async () => {
-    await ifNeeded()
+    house.says = ({ knock: { services } }) => ({ detail: services.join(' ') || 'ssh' })
     await ifNeeded('ssh')
+    await ifNeeded()
     await ifNeeded('wiki', 'ssh')
     await ifNeeded('--address', '127.0.0.0/24')
     expect(house.knocks).toBe(4)
     await ifNeeded('ssh', 'wiki')
     expect(house.knocks).toBe(4)
+  })
+
+  it('relies on a door that opens more than what is asked for, for the same address', async () => {
+    house.says = () => ({ detail: 'ssh wiki +2' })
+    await ifNeeded()
+    expect((await ifNeeded('wiki')).stdout).toContain('open already')
+    expect((await ifNeeded('wiki', 'ssh')).stdout).toContain('open already')
+    expect(house.knocks).toBe(1)
+    // Perhaps one of the two that have no name in the reply.
+    await ifNeeded('mail')
+    await ifNeeded('ssh', '--address', '127.0.0.0/24')
+    expect(house.knocks).toBe(3)
+  })
+
+  it('knocks for what was closed, and for nothing else', async () => {
+    house.says = ({ knock: { verb } }) =>
+      verb === 'open' ? { detail: 'ssh wiki' } : { status: 'closed', detail: 'ssh' }
+    await ifNeeded()
+    await home.run(['close', 'home', 'ssh'])
+    expect((await ifNeeded('wiki')).stdout).toContain('open already')
+    expect(house.knocks).toBe(2)
+    expect((await ifNeeded()).stdout).toContain('open: ssh')
+    await home.run(['close', 'home', 'ssh'])
+    expect((await ifNeeded('ssh')).stdout).toContain('open: ssh')
+  })
+
+  it('relies on what a close that was refused has left open', async () => {
+    await ifNeeded()
+    house.says = () => ({ status: 'refused', reason: 'locked' })
+    expect((await home.run(['close', 'home'])).status).toBe(4)
+    expect((await ifNeeded()).stdout).toContain('open already')
+    expect(house.knocks).toBe(2)
   })
 
   it('knocks once its time is up, or nearly', async () => {
@@ -67,6 +100,7 @@ describe('knock --if-needed', () => {
   })
 
   it('knocks again after close, and after a knock was refused', async () => {
+    house.says = ({ knock: { verb } }) => (verb === 'close' ? { status: 'closed' } : {})
     await ifNeeded()
     await home.run(['close', 'home'])
     house.says = () => ({ status: 'refused', reason: 'locked' })

@@ -172,7 +172,7 @@ describeWithNamespaces('ssh behind a door', () => {
 
     it('says in one line why it does not, and ssh ends', async () => {
       await somebody('ssh', '--otp-command', 'echo 000000')
-      laptop.sshConfig(sshd.identity, ...blocks(), '  ConnectTimeout 1')
+      laptop.sshConfig(sshd.identity, ...blocks(), '  ConnectTimeout 5')
       const ran = await ssh('echo', 'in')
       expect(ran).toMatchObject({ status: 255, stdout: '' })
       expect(ran.stderr).toMatch(/^oneknock: refused: the code is wrong.*$/m)
