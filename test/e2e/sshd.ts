@@ -23,8 +23,8 @@ export class Sshd {
     return join(this.#folder, 'user')
   }
 
-  /** `more` goes into its configuration. */
-  async start(port: number, ...more: readonly string[]): Promise<void> {
+  /** `own` are lines of its configuration. */
+  async start(port: number, ...own: readonly string[]): Promise<void> {
     const file = (name: string) => join(this.#folder, name)
     for (const name of ['host', 'user']) {
       await this.#run('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', file(name))
@@ -39,7 +39,7 @@ export class Sshd {
       'StrictModes no',
       'UsePAM no',
       'Subsystem sftp internal-sftp',
-      ...more,
+      ...own,
     ]
     writeFileSync(file('sshd_config'), `${settings.join('\n')}\n`)
     mkdirSync('/run/sshd', { recursive: true })
@@ -90,6 +90,12 @@ export class SshSession {
     this.#child.stdin!.write(`${line}\n`)
     const [back] = await answer
     return back === line
+  }
+
+  /** The status that ssh ends with, once it does. */
+  async ended(): Promise<number | null> {
+    if (this.#child.exitCode === null) await once(this.#child, 'exit')
+    return this.#child.exitCode
   }
 
   end(): void {
