@@ -126,7 +126,7 @@ async function unlock(daemon: Daemon, { user }: Request): Promise<void> {
 /** The guard as the files say by now: on trial before anything new is guarded, or for good. */
 async function firewall(daemon: Daemon, reloads: Reloads, { action, ms }: Request) {
   const { guard } = daemon
-  if (!guard) throw new Error('this daemon keeps no guard: its firewall.backend is not nftables')
+  if (!guard) throw new Error('this daemon keeps no guard: its firewall.backend guards no ports')
   if (action === 'try' && typeof ms === 'number') {
     await guard.tryFor(ms)
     await reload(daemon, reloads)

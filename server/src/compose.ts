@@ -17,7 +17,7 @@ import { State } from './core/state.ts'
 import { Counters } from './counters.ts'
 import { Doors } from './doors.ts'
 import { Gatekeeper, type Record } from './gatekeeper.ts'
-import { NftablesHook } from './hooks/nftables.ts'
+import { GuardHook } from './hooks/guard.ts'
 import { ownAddresses, systemHost } from './host.ts'
 import type { Head } from './ledger/lines.ts'
 import { approvalRoute } from './listeners/http/approval.ts'
@@ -228,7 +228,7 @@ async function start(
   }
   const parts = {
     ...{ state, counters, gatekeeper, trail, http, overtaken, unlock },
-    guard: hooks.find(hook => hook instanceof NftablesHook),
+    guard: hooks.find(hook => hook instanceof GuardHook),
     reload: (next: Settings) =>
       reload({ current, listener, http, radius, hooks, keyring, gatekeeper, record, log }, next),
     settings: () => current,

@@ -43,9 +43,10 @@ program
   .description('write a first configuration, and make the folders it names')
   .option('-d, --dir <dir>', 'put everything below this folder')
   .addOption(
-    new Option('-b, --backend <backend>', 'what guards the ports (default: what this host can do)')
-      // Not built yet.
-      .choices(BACKENDS.filter(backend => backend !== 'ipset')),
+    new Option(
+      '-b, --backend <backend>',
+      'what guards the ports (default: what this host can do)',
+    ).choices(BACKENDS),
   )
   .option(
     '-p, --public <host:port>',

@@ -4,8 +4,8 @@ import type { Port, Service } from '../../server/src/core/directory.ts'
 import type { Opening } from '../../server/src/core/openings.ts'
 import { service } from '../server/hooks/service.ts'
 import { bundle } from './bundle.ts'
-import { Guard, type GuardOptions } from './guard.ts'
-import { type Lab, openLab } from './lab.ts'
+import { GUARD_BACKENDS, Guard, type GuardBackend, type GuardOptions } from './guard.ts'
+import { describeWithNamespaces, type Lab, openLab } from './lab.ts'
 
 export interface Fixture {
   /** Open from the first test on. */
@@ -15,7 +15,7 @@ export interface Fixture {
 }
 
 /** The network of lab.ts for all tests of a file, with guards for each of them. */
-export function useLab(): Fixture {
+export function useLab(backend: GuardBackend = 'nftables'): Fixture {
   const guards: Guard[] = []
   let lab: Lab | undefined
   let program: Awaited<ReturnType<typeof bundle>> | undefined
@@ -28,6 +28,7 @@ export function useLab(): Fixture {
     const { client, stranger, server, container } = lab
     await Promise.all([client, stranger, server, container].map(host => host.rest()))
     await server.nft('flush ruleset')
+    if (backend === 'ipset') await server.run('ipset', 'destroy')
   })
   afterAll(async () => {
     await lab?.close()
@@ -38,10 +39,19 @@ export function useLab(): Fixture {
       return lab!
     },
     guard(options) {
-      const guard = new Guard(lab!.server, program!.path, options)
+      const guard = new Guard(lab!.server, program!.path, { backend, ...options })
       guards.push(guard)
       return guard
     },
+  }
+}
+
+const TOOLS = { nftables: [], ipset: ['ipset', 'iptables'] }
+
+/** The same for every guard there is: what they promise does not depend on who keeps it. */
+export function describeGuards(name: string, tests: (fixture: Fixture) => void): void {
+  for (const backend of GUARD_BACKENDS) {
+    describeWithNamespaces(`${backend}: ${name}`, () => tests(useLab(backend)), TOOLS[backend])
   }
 }
 

@@ -1,14 +1,19 @@
 /** Runs in the server's namespace as an unprivileged process with one capability (guard.ts). */
 import { systemClock } from '../../server/src/core/clock.ts'
+import type { GuardHook } from '../../server/src/hooks/guard.ts'
 import type { HookConfig } from '../../server/src/hooks/hook.ts'
+import { IpsetHook } from '../../server/src/hooks/ipset.ts'
 import { NftablesHook } from '../../server/src/hooks/nftables.ts'
+import type { GuardBackend } from './guard.ts'
 import { serve } from './rpc.ts'
 
-let hook: NftablesHook
+const HOOKS = { nftables: NftablesHook, ipset: IpsetHook }
+
+let hook: GuardHook
 
 const tell = serve({
-  async start(settings: HookConfig): Promise<void> {
-    hook = new NftablesHook({ ...settings, clock: systemClock, report: event => tell(event) })
+  async start(settings: HookConfig, backend: GuardBackend): Promise<void> {
+    hook = new HOOKS[backend]({ ...settings, clock: systemClock, report: event => tell(event) })
     await hook.start()
   },
   stop: () => hook.stop(),

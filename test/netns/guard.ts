@@ -9,9 +9,12 @@ import { type CuttingHook, HookError, type LivingHook } from '../../server/src/h
 import type { Namespace } from './namespace.ts'
 import { Remote } from './rpc.ts'
 
+/** iptables opens a raw socket to ask for the number of a set. */
+const RIGHTS = { nftables: '+net_admin', ipset: '+net_admin,+net_raw' }
+
 /** As nobody, with nothing but the right to manage the network, or without that too. */
-const unprivileged = (capable: boolean): string[] => {
-  const rights = capable ? '-all,+net_admin' : '-all'
+const unprivileged = (backend: GuardBackend, capable: boolean): string[] => {
+  const rights = capable ? `-all,${RIGHTS[backend]}` : '-all'
   return [
     'setpriv',
     ...['--reuid=65534', '--regid=65534', '--clear-groups', '--no-new-privs'],
@@ -19,32 +22,49 @@ const unprivileged = (capable: boolean): string[] => {
   ]
 }
 
+export const GUARD_BACKENDS = ['nftables', 'ipset'] as const
+export type GuardBackend = (typeof GUARD_BACKENDS)[number]
+
 export interface GuardOptions extends Partial<HookConfig> {
+  /** nftables, unless told otherwise. */
+  readonly backend?: GuardBackend
   /** Put before the PATH, to have another `nft` found. */
   readonly path?: string
   /** Whether it has CAP_NET_ADMIN, as the daemon needs it; it has, unless told otherwise. */
   readonly capable?: boolean
 }
 
-/** The nftables hook as its own process in a namespace: as the daemon runs it, and as it can be killed. */
+/** A guard's hook as its own process in a namespace: as the daemon runs it, and as it can be killed. */
 export class Guard implements LivingHook, CuttingHook {
-  readonly name = 'nftables'
+  readonly name: GuardBackend
   readonly events: GuardEvent[] = []
   readonly #process: ChildProcess
   readonly #remote: Remote
   readonly #settings: HookConfig
 
   constructor(namespace: Namespace, program: string, options: GuardOptions) {
-    const { path, capable = true, services = [], allow = [], spaPorts = [], ifDead } = options
+    const {
+      path,
+      capable = true,
+      backend = 'nftables',
+      services = [],
+      allow = [],
+      spaPorts = [],
+      ifDead,
+    } = options
+    this.name = backend
     this.#settings = {
       services: [...services],
       allow,
       spaPorts,
       ...(ifDead !== undefined && { ifDead }),
     }
-    this.#process = namespace.spawn([...unprivileged(capable), process.execPath, program], {
-      env: { ...process.env, PATH: [path, process.env.PATH].filter(Boolean).join(':') },
-    })
+    this.#process = namespace.spawn(
+      [...unprivileged(backend, capable), process.execPath, program],
+      {
+        env: { ...process.env, PATH: [path, process.env.PATH].filter(Boolean).join(':') },
+      },
+    )
     this.#remote = new Remote(this.#process, event => this.events.push(event as GuardEvent))
   }
 
@@ -68,7 +88,7 @@ export class Guard implements LivingHook, CuttingHook {
   }
 
   start(): Promise<void> {
-    return this.#call('start', this.#settings)
+    return this.#call('start', this.#settings, this.name)
   }
 
   /** Lets the hook stop, and then its process end. */

@@ -1,16 +1,13 @@
 import { parseNetwork } from '@oneknock/shared'
 import { expect, it, vi } from 'vitest'
-import { FAMILIES, opening, overBoth, serviceOn, tcp, udp, useLab } from './fixture.ts'
-import { describeWithNamespaces } from './lab.ts'
+import { describeGuards, FAMILIES, opening, overBoth, serviceOn, tcp, udp } from './fixture.ts'
 
 const PATIENCE = { timeout: 10_000, interval: 50 }
 
 const game = serviceOn('game', [tcp(22), udp(5000)])
 const strict = serviceOn('strict', [tcp(22), udp(5000)], { onExpiry: 'cut' })
 
-describeWithNamespaces('nftables: who is out at once', () => {
-  const fixture = useLab()
-
+describeGuards('who is out at once', fixture => {
   const serve = async () => {
     const { server } = fixture.lab
     await Promise.all([server.listen('tcp', 22), server.listen('udp', 5000)])

@@ -1,16 +1,13 @@
 import { parseNetwork } from '@oneknock/shared'
 import { expect, it, vi } from 'vitest'
-import { FAMILIES, opening, overBoth, serviceOn, tcp, udp, useLab } from './fixture.ts'
-import { describeWithNamespaces } from './lab.ts'
+import { describeGuards, FAMILIES, opening, overBoth, serviceOn, tcp, udp } from './fixture.ts'
 
 const ssh = serviceOn('ssh', [tcp(22)])
 const wide = serviceOn('wide', [tcp(22)], { maxPrefix: { ipv4: 112, ipv6: 48 } })
 /** For what should come in the end, on a busy machine. */
 const PATIENCE = { timeout: 10_000, interval: 50 }
 
-describeWithNamespaces('nftables: who gets in', () => {
-  const fixture = useLab()
-
+describeGuards('who gets in', fixture => {
   it('opens a port for one address alone', async () => {
     const { client, stranger, server } = fixture.lab
     await server.listen('tcp', 22)

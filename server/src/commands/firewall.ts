@@ -83,6 +83,11 @@ async function guardedConfig(file: string): Promise<Config> {
   if (!config.ok) throw configFailure(config.error)
   const { backend } = config.value.firewall
   if (backend === 'nftables') return config.value
+  if (backend === 'ipset') {
+    throw new Failure(
+      'with firewall.backend = "ipset" the daemon alone puts the guard up, when it starts; start oneknockd, or write "nftables" there',
+    )
+  }
   throw new Failure(
     `there is no guard with firewall.backend = "${backend}"; write "nftables" there`,
   )

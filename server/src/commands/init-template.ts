@@ -24,10 +24,11 @@ state = ${toml(first.state)}
 
 [firewall]
 # nftables: guards the ports below, here and in containers.
+# ipset: the same by ipset and iptables, for hosts without nftables.
 # gate: this daemon forwards connections itself, and needs no firewall and no root.
 # exec: commands of yours open and close.
 backend = "${first.backend}"
-${first.backend === 'nftables' ? ALLOW : ''}
+${SERVICE[first.backend] === PORTS ? ALLOW : ''}
 # One table for each service. A name is what people ask for: oneknock knock TARGET NAME
 ${SERVICE[first.backend]}`
 
@@ -49,7 +50,7 @@ lifetime = "10h"
 # gate = { listen = "0.0.0.0:2222", forward = "127.0.0.1:22" }
 `
 
-const NFTABLES = `
+const PORTS = `
 [services.ssh]
 ports = ["tcp/22"]
 # Time enough to connect: connections that were made live on.
@@ -71,8 +72,8 @@ lifetime = "1h"
 `
 
 const SERVICE: Readonly<Record<Backend, string>> = {
-  nftables: NFTABLES,
-  ipset: NFTABLES,
+  nftables: PORTS,
+  ipset: PORTS,
   gate: GATE,
   exec: EXEC,
   none: GATE,

@@ -7,6 +7,7 @@ import { ExecHook } from '../hooks/exec.ts'
 import { GateHook } from '../hooks/gate.ts'
 import type { GuardEvent } from '../hooks/guard/events.ts'
 import type { Hook, HookConfig, LivingHook } from '../hooks/hook.ts'
+import { IpsetHook } from '../hooks/ipset.ts'
 import { NftablesHook } from '../hooks/nftables.ts'
 import { RouterOsHook } from '../hooks/routeros.ts'
 import type { Log } from '../log.ts'
@@ -39,9 +40,15 @@ export function makeHooks(
       deliver: (channel, user, letter) => deliver(settings(), channel, user, letter),
     }),
   ]
-  return config.firewall.backend === 'nftables'
-    ? [new NftablesHook({ services, allow, spaPorts, ifDead, clock, report }), ...always]
-    : always
+  const guard = { services, allow, spaPorts, ifDead, clock, report }
+  switch (config.firewall.backend) {
+    case 'nftables':
+      return [new NftablesHook(guard), ...always]
+    case 'ipset':
+      return [new IpsetHook(guard), ...always]
+    default:
+      return always
+  }
 }
 
 /** With the channels and addresses of the settings as they are when there is something to tell. */
@@ -70,6 +77,7 @@ export function serves(hook: Hook, service: Service | undefined): boolean {
   if (service?.testOnly) return false
   switch (hook.name) {
     case 'nftables':
+    case 'ipset':
       return (service?.ports.length ?? 0) > 0
     case 'gate':
       return service?.gate !== undefined

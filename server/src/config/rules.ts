@@ -26,7 +26,6 @@ export function checkRules(parts: Parts): Problem[] {
   const { listen = [], firewall, http, radius, metricsAt, services, channels } = parts
   return [
     ...clashing(listen),
-    ...(firewall ? backendRules(firewall.backend) : []),
     ...(firewall ? firewall.allow.flatMap(allowRules) : []),
     ...services.flatMap(service => [
       ...(firewall ? openingRules(service, firewall.backend) : []),
@@ -54,11 +53,6 @@ function clashing(listen: readonly Endpoint[]): Problem[] {
     return [conflict(['listen', index], `${texts} are the same socket; leave one of them out`)]
   })
 }
-
-const backendRules = (backend: Backend): Problem[] =>
-  backend === 'ipset'
-    ? [conflict(['firewall', 'backend'], 'ipset is not built yet; write "nftables" or "gate"')]
-    : []
 
 /** An allowed network passes every door, so one that holds everybody leaves none. */
 function allowRules(network: Network, index: number): Problem[] {

@@ -299,13 +299,13 @@ describe('an error names the line, the key, what was found and what would be rig
     ])
   })
 
-  it.each([
-    ['iptables', 'found "iptables"; write one of nftables, ipset, gate, exec, none'],
-    ['ipset', 'ipset is not built yet; write "nftables" or "gate"'],
-  ])('a firewall of %s', async (backend, expected) => {
-    const text = `public = "x"\nfirewall.backend = "${backend}"\nservices.ssh.ports = ["tcp/22"]`
-    expect(await complaints(text)).toEqual([`:2: firewall.backend: ${expected}`])
-  })
+  it.each([['iptables', 'found "iptables"; write one of nftables, ipset, gate, exec, none']])(
+    'a firewall of %s',
+    async (backend, expected) => {
+      const text = `public = "x"\nfirewall.backend = "${backend}"\nservices.ssh.ports = ["tcp/22"]`
+      expect(await complaints(text)).toEqual([`:2: firewall.backend: ${expected}`])
+    },
+  )
 
   it('there must be a service', async () => {
     const none = 'there are none, so no door; write one, such as [services.ssh]'

@@ -35,5 +35,6 @@ export const newSet = (family: Family): string => `${PREFIX}-new${family}`
 export const zoneChain = (zone: string): string => `${PREFIX}-${tagOf(zone)}`
 export const portChain = (zone: string, port: Port): string =>
   `${zoneChain(zone)}-${portName(port)}`
-/** For what leaves a port of UDP. */
-export const ownChain = (zone: string, { port }: Port): string => `${zoneChain(zone)}-own${port}`
+/** For what leaves a port. */
+export const ownChain = (zone: string, port: Port): string =>
+  `${zoneChain(zone)}-o-${portName(port)}`

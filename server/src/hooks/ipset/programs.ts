@@ -56,8 +56,8 @@ function errorOf(name: string, ran: Ran): HookError {
     return failure('timeout', `${name} did not end in time and was killed`)
   if (ran.kind === 'gone') return failure('unavailable', `${name} does not run: ${ran.message}`)
   const text = ran.stderr.trim()
-  if (/not permitted|permission denied|must be root/i.test(text)) {
-    const line = `${name} may not see or change the firewall: run as root, or with CAP_NET_ADMIN (iptables-legacy: and CAP_NET_RAW)`
+  if (/not permitted|permission denied|must be root|can't open socket/i.test(text)) {
+    const line = `${name} may not see or change the firewall: run as root, or with CAP_NET_ADMIN and CAP_NET_RAW`
     return failure('unavailable', line)
   }
   const line = text.split('\n')[0] || `it ended with ${ran.status}`

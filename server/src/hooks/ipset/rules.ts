@@ -2,7 +2,7 @@ import { type Family, familyOf, formatNetwork, type Network } from '@oneknock/sh
 import type { Port, Protocol } from '../../core/directory.ts'
 import { UDP_FLOW_MS } from '../guard/flows.ts'
 import type { Guard } from '../guard/kernel.ts'
-import { hasPort, keptUdpPorts, type Zone } from '../guard/zones.ts'
+import { hasPort, type Zone } from '../guard/zones.ts'
 import {
   cutSet,
   IN,
@@ -64,9 +64,15 @@ export function mangleTable({ zones, allow }: Guard, family: Family, onTrial: bo
           name: portChain(zone.name, port),
           rules: judgeRules(zone, family, port),
         })),
-        ...keptUdpPorts(zone).map(port => ({
+        ...zone.ports.map(port => ({
           name: ownChain(zone.name, port),
-          rules: ownRules(zone, family, port),
+          rules: [
+            ...(onTrial ? [`-m set ! --match-set ${trialSet(port)} src -j RETURN`] : []),
+            ...inFamily(allow, family).map(network => `-d ${network} -j RETURN`),
+            ...(hasPort(zone.cutPorts, port)
+              ? stillRules(zone, family, port)
+              : keptRules(zone, family, port)),
+          ],
         })),
       ]),
     ],
@@ -161,7 +167,6 @@ function judgeRules(zone: Zone, family: Family, port: Port): string[] {
  * masqueraded to a guarded port, since `mangle` comes before that.
  */
 function outRules(zone: Zone, family: Family): string[] {
-  const kept = keptUdpPorts(zone)
   return addressedFrom(zone, family).flatMap(match => [
     ...zone.ports
       .filter(({ protocol }) => protocol === 'tcp')
@@ -169,13 +174,33 @@ function outRules(zone: Zone, family: Family): string[] {
         port =>
           `-p tcp --sport ${port.port} --tcp-flags SYN,ACK SYN ${match} -j SET --add-set ${liveSet(zone.name, family, port)} dst,dst --exist --timeout ${FLOW_SECONDS}`,
       ),
-    ...kept.map(port => `-p udp --sport ${port.port} ${match} -g ${ownChain(zone.name, port)}`),
+    ...zone.ports.map(
+      port => `-p ${port.protocol} --sport ${port.port} ${match} -g ${ownChain(zone.name, port)}`,
+    ),
   ])
 }
 
-function ownRules(zone: Zone, family: Family, port: Port): string[] {
+/**
+ * Where flows must not outlive a grant, a server that does not know of its end goes on sending: so
+ * what leaves is judged by the same sets, which end by the kernel's clock. A reset may leave: it says
+ * nothing but that it is over.
+ */
+const stillRules = (zone: Zone, family: Family, port: Port): string[] => [
+  ...(port.protocol === 'tcp' ? [RESET_LEAVES] : []),
+  `-m set --match-set ${openSet(zone.name, family)} dst,src -j RETURN`,
+  `-m set --match-set ${liveSet(zone.name, family, port)} dst,dst -j RETURN`,
+  '-j DROP',
+]
+
+const RESET_LEAVES = '-p tcp -m tcp --tcp-flags RST RST -j RETURN'
+
+/** What was cut stays out, whatever the server goes on sending, until a door lets it in again. */
+function keptRules(zone: Zone, family: Family, port: Port): string[] {
   const [live, cut] = [liveSet(zone.name, family, port), cutSet(zone.name, family, port)]
   const isCut = `-m set --match-set ${cut} dst,dst`
+  if (port.protocol === 'tcp') {
+    return [RESET_LEAVES, `-m set --match-set ${live} dst,dst -j RETURN`, `${isCut} -j DROP`]
+  }
   const remember = `-j SET --add-set ${live} dst,dst --exist`
   return [
     `-m set --match-set ${live} dst,dst ${remember}`,

@@ -10,7 +10,7 @@ import {
   UDP_FLOW_MS,
 } from '../guard/flows.ts'
 import type { Guard } from '../guard/kernel.ts'
-import { keptUdpPorts, mayRevive, portsOf, type Zone } from '../guard/zones.ts'
+import { keptPorts, portsOf, remembersCutsOf, type Zone } from '../guard/zones.ts'
 import { cutSet, liveSet, meterSet, newSet, openSet, trialSet } from './names.ts'
 
 /*
@@ -74,9 +74,7 @@ const zoneSets = (zone: Zone, family: Family): SetDefinition[] => [
       port.protocol === 'tcp' ? TCP_FLOW_MS : UDP_FLOW_MS,
     ),
   ),
-  ...keptUdpPorts(zone).map(port =>
-    flowDefinition(cutSet(zone.name, family, port), family, CUT_MS),
-  ),
+  ...keptPorts(zone).map(port => flowDefinition(cutSet(zone.name, family, port), family, CUT_MS)),
 ]
 
 const openDefinition = (name: string, family: Family): SetDefinition => ({
@@ -147,11 +145,11 @@ export function liveLine({ zone, flow, remaining }: LiveElement): string[] {
   return [`add ${set} ${flowKey(flow)} timeout ${seconds(remaining)}`]
 }
 
-/** Forgets a flow; and one of UDP is kept from being taken for the host's own (see `rules`). */
+/** Forgets a flow; what its server goes on sending must not revive it (see `rules`). */
 export function cutLines(zone: Zone, flow: Flow): string[] {
   const family = familyOf(flow.address)
   const gone = `del ${liveSet(zone.name, family, flow)} ${flowKey(flow)}`
-  if (!mayRevive(zone, flow)) return [gone]
+  if (!remembersCutsOf(zone, flow)) return [gone]
   return [gone, `add ${cutSet(zone.name, family, flow)} ${flowKey(flow)}`]
 }
 
