@@ -90,6 +90,21 @@ describeGuards('who gets in', fixture => {
     expect(await client.probe('udp', server.v4, 5000)).toBe('silent')
   })
 
+  it('is put back after all rules were flushed, with who was in and nobody else', async () => {
+    const { client, stranger, server } = fixture.lab
+    await server.listen('tcp', 22)
+    const guard = fixture.guard({ services: [ssh] })
+    await guard.start()
+    await overBoth(v => guard.open(opening('ssh', client[v])))
+    await server.nft('flush ruleset')
+    await vi.waitFor(() => expect(guard.kinds()).toContain('guard-restored'), PATIENCE)
+    await overBoth(async v => {
+      expect(await client.reach('tcp', server[v], 22)).toBe('open')
+      expect(await stranger.probe('tcp', server[v], 22)).toBe('silent')
+    })
+    expect(await guard.list()).toHaveLength(2)
+  })
+
   it('lets nobody back in by the port of an old session', async () => {
     const { client, server } = fixture.lab
     await server.listen('tcp', 22)

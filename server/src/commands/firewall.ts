@@ -21,7 +21,13 @@ const TRIAL_MAX = 24 * 3600_000
 
 /** The rules that the configuration leads to, as the boot unit loads them. Needs no rights. */
 export async function show(options: FirewallOptions): Promise<number> {
-  print(renderGuard(await guardedConfig(options.config)))
+  const config = await guardedConfig(options.config)
+  if (!hasBootFile(config)) {
+    throw new Failure(
+      'show prints what the boot unit loads, which is for nftables; to see the guard of ipset run: iptables-save; ipset list',
+    )
+  }
+  print(renderGuard(config))
   return 0
 }
 
@@ -30,6 +36,12 @@ export async function apply(options: FirewallOptions): Promise<number> {
   const config = await guardedConfig(options.config)
   const running = await askPatiently(config.state, { command: 'firewall', action: 'apply' })
   if (running === undefined) await inWords(putUp(config, 'for good'))
+  if (!hasBootFile(config)) {
+    if (options.json) printJson({ guard: 'for good' })
+    else print('The guard stands for good. After the next boot the daemon puts it up.\n')
+    if (running === undefined) remark('No daemon runs, so nobody is let in before one does.')
+    return 0
+  }
   const file = bootFile(config)
   await replaceFile(file, async () => renderGuard(config))
   if (options.json) printJson({ guard: 'for good', saved: file })
@@ -65,7 +77,7 @@ export async function remove(options: FirewallOptions): Promise<number> {
   if ((await ask(config.state, { command: 'status' })) !== undefined) {
     throw new Failure('the running daemon keeps the guard up; stop it first, then remove the guard')
   }
-  const wasThere = await inWords(takeAway())
+  const wasThere = await inWords(takeAway(config))
   const file = bootFile(config)
   const wasSaved = existsSync(file)
   if (wasSaved) await removeFile(file)
@@ -73,6 +85,9 @@ export async function remove(options: FirewallOptions): Promise<number> {
   else print(wasThere ? 'The guard is gone: its ports are open.\n' : 'There was no guard.\n')
   return 0
 }
+
+/** Only a guard of nftables can be put up at boot without the daemon. */
+const hasBootFile = ({ firewall }: Config): boolean => firewall.backend === 'nftables'
 
 /** What the boot unit loads; it lies beside the configuration. */
 export const bootFile = ({ file }: Config): string => join(dirname(file), 'guard.nft')
@@ -82,12 +97,7 @@ async function guardedConfig(file: string): Promise<Config> {
   const config = await loadConfig(file)
   if (!config.ok) throw configFailure(config.error)
   const { backend } = config.value.firewall
-  if (backend === 'nftables') return config.value
-  if (backend === 'ipset') {
-    throw new Failure(
-      'with firewall.backend = "ipset" the daemon alone puts the guard up, when it starts; start oneknockd, or write "nftables" there',
-    )
-  }
+  if (backend === 'nftables' || backend === 'ipset') return config.value
   throw new Failure(
     `there is no guard with firewall.backend = "${backend}"; write "nftables" there`,
   )

@@ -4,6 +4,9 @@ import { findProgram, run } from '../hooks/guard/program.ts'
 import type { Trial } from '../hooks/guard/trial-clock.ts'
 import { zonesOf } from '../hooks/guard/zones.ts'
 import { HookError } from '../hooks/hook.ts'
+import { IpsetKernel } from '../hooks/ipset/kernel.ts'
+import { systemPrograms } from '../hooks/ipset/programs.ts'
+import { IpsetHook } from '../hooks/ipset.ts'
 import { errorOf } from '../hooks/nftables/answer.ts'
 import { TABLE } from '../hooks/nftables/elements.ts'
 import { printTable } from '../hooks/nftables/nft.ts'
@@ -29,15 +32,24 @@ export async function putUp(config: Config, trial: Trial): Promise<void> {
   const users = new Map()
   const report = () => {}
   const parts = { ...guardOf(config), services, users, clock: systemClock, report, trial }
-  const hook = new NftablesHook(parts)
+  const hook = config.firewall.backend === 'ipset' ? new IpsetHook(parts) : new NftablesHook(parts)
   await hook.start()
   await hook.stop()
 }
 
 /** Takes it away with all that is in it; whether it was there. */
-export async function takeAway(): Promise<boolean> {
+export async function takeAway({ firewall: { backend } }: Config): Promise<boolean> {
+  if (backend === 'ipset') return takeSetsAway()
   if ((await printTable(command => nft(command, ['--terse']))) === undefined) return false
   await nft(`delete table ${TABLE}`)
+  return true
+}
+
+async function takeSetsAway(): Promise<boolean> {
+  const kernel = new IpsetKernel(systemPrograms, [])
+  if ((await kernel.rules()) === undefined) return false
+  const nothing = { zones: [], allow: [], spaPorts: [] }
+  await kernel.replace(nothing, { open: [], live: [], trial: undefined })
   return true
 }
 
