@@ -105,7 +105,7 @@ describe('oneknockd init', () => {
     ],
     [
       ['--backend', 'iptables'],
-      "option '-b, --backend <backend>' argument 'iptables' is invalid. Allowed choices are nftables, gate, exec, none.; for help: oneknockd --help",
+      "option '-b, --backend <backend>' argument 'iptables' is invalid. Allowed choices are nftables, ipset, gate, exec, none.; for help: oneknockd --help",
     ],
   ])('%s is refused in one line', async (args, line) => {
     expect(await oneknockd(['init', '--dir', folder, ...args])).toEqual({

@@ -1,0 +1,32 @@
+import { expect, vi } from 'vitest'
+import { systemClock } from '../../server/src/core/clock.ts'
+import { hookConformance } from '../server/hooks/conformance.ts'
+import { serviceOn, tcp, udp, useLab } from './fixture.ts'
+import { describeWithNamespaces } from './lab.ts'
+
+const PATIENCE = { timeout: 10_000, interval: 20 }
+/** Milliseconds: its sets count in seconds, and a grant never ends early. */
+const TOLERANCE = 2_100
+
+const ssh = serviceOn('ssh', [tcp(22)])
+const wiki = serviceOn('wiki', [tcp(80), udp(443)])
+
+describeWithNamespaces('ipset', () => {
+  const fixture = useLab('ipset')
+
+  hookConformance(
+    'ipset',
+    async () => {
+      const guard = fixture.guard({ services: [ssh, wiki] })
+      await guard.start()
+      return {
+        hook: guard,
+        clock: systemClock,
+        services: [ssh.name, wiki.name],
+        passTime: until => vi.waitFor(() => expect(Date.now()).toBeGreaterThan(until), PATIENCE),
+        cleanup: () => guard.stop(),
+      }
+    },
+    { tolerance: TOLERANCE },
+  )
+}, ['ipset', 'iptables'])
