@@ -22,15 +22,18 @@ export const totpCode = (secret: Uint8Array, step: number): string =>
   HOTP.generate({ secret: otpSecret(secret), counter: step, digits: TOTP_DIGITS })
 
 /**
- * The step of the window around `ms` that the code belongs to. Every step is computed and compared
- * in full whatever the code, so the time taken tells neither whether nor where it matched.
+ * The step of the window around `ms` that the code belongs to; −1 if it is none's. Every step is
+ * computed and compared in full whatever the code, and the answer is a number without a branch on it,
+ * so the time taken tells neither whether nor where it matched.
  */
-export function matchTotp(secret: Uint8Array, code: string, ms: number): number | undefined {
+export function matchTotp(secret: Uint8Array, code: string, ms: number): number {
   // Bytes keep only a character's low eight bits: unchecked, U+0131 would pass for the digit 1.
   const isCode = CODE.test(code)
   const given = new Uint8Array(TOTP_DIGITS)
   writeAscii(given, 0, code.slice(0, TOTP_DIGITS))
   const first = totpStep(ms) - TOTP_WINDOW
+  // A clock that is none; who else asks pays for all steps.
+  if (!Number.isSafeInteger(first)) return -1
   // The secret's own blocks are hashed once for all steps, which halves the work.
   absorbKey(SHA1, secret.length > HMAC_KEY_MAX ? sha1(secret) : secret, states, 0)
   const expected = new Uint8Array(TOTP_DIGITS)
@@ -42,7 +45,8 @@ export function matchTotp(secret: Uint8Array, code: string, ms: number): number 
     match ^= (match ^ i) & equalMask(given, 0, expected, 0, TOTP_DIGITS)
   }
   states.fill(0)
-  return isCode && match >= 0 ? first + match : undefined
+  const missed = (match >> 31) | (Number(isCode) - 1)
+  return (first + match) * (1 + missed) + missed
 }
 
 /** RFC 2104: a longer key is hashed first. */

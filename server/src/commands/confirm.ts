@@ -36,7 +36,7 @@ async function confirmCode(secret: Uint8Array): Promise<Confirmed> {
       if (answer === undefined) return 'interrupted'
       const code = answer.replaceAll(' ', '')
       if (code === '') return 'skipped'
-      if (matchTotp(secret, code, Date.now()) !== undefined) return 'right'
+      if (matchTotp(secret, code, Date.now()) >= 0) return 'right'
       process.stdout.write(`${whyNot(secret, code, Date.now())}\n`)
     }
   } finally {

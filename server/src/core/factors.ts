@@ -193,7 +193,7 @@ function matchFactor(
 
 function matchTotpFactor(totp: TotpFactor, code: string, nowMs: number): Burn | undefined {
   const step = matchTotp(totp.secret, code, nowMs)
-  return step === undefined ? undefined : { kind: 'totp', id: totp.id, step }
+  return step < 0 ? undefined : { kind: 'totp', id: totp.id, step }
 }
 
 function matchYubiKey(token: YubiKey, code: string): Burn | undefined {
