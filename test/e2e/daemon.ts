@@ -11,11 +11,14 @@ import { until } from '../server/kit.ts'
 
 /** nobody and nogroup, and nothing but the right to manage the network. */
 const NOBODY = 65534
-const UNPRIVILEGED = [
+/** What the daemon needs for a guard of nftables. */
+const RIGHTS = '+net_admin'
+
+const unprivileged = (rights: string): string[] => [
   'setpriv',
   ...[`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--no-new-privs'],
-  ...['--inh-caps=-all,+net_admin', '--ambient-caps=-all,+net_admin'],
-  ...['--bounding-set=-all,+net_admin', '--'],
+  ...[`--inh-caps=-all,${rights}`, `--ambient-caps=-all,${rights}`],
+  ...[`--bounding-set=-all,${rights}`, '--'],
 ]
 const CLIENT = fileURLToPath(new URL('../../client/dist/bin/oneknock.js', import.meta.url))
 
@@ -72,8 +75,8 @@ export class Daemon {
   readonly #program: readonly string[]
   #process: ChildProcess | undefined
 
-  constructor(place: Place, program: string, config: (folder: string) => string) {
-    const prefix = place === HERE ? [] : UNPRIVILEGED
+  constructor(place: Place, program: string, config: (folder: string) => string, rights = RIGHTS) {
+    const prefix = place === HERE ? [] : unprivileged(rights)
     this.#place = place
     this.#program = [...prefix, process.execPath, program]
     this.folder = mkdtempSync(join(tmpdir(), 'oneknock-e2e-'))

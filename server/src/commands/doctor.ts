@@ -1,6 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs'
 import type { GuardView } from '../administration/views.ts'
-import { hasConntrack, readLease, readRuleset, renderGuard } from '../compose/guard.ts'
+import {
+  hasConntrack,
+  readLease,
+  readRuleset,
+  readSetsGuard,
+  renderGuard,
+} from '../compose/guard.ts'
 import { type Config, loadConfig } from '../config.ts'
 import { askDaemon } from '../control.ts'
 import { RECEIVE_BUFFER_BYTES } from '../core/limits.ts'
@@ -9,7 +15,7 @@ import { flowOffload, otherChains } from '../doctor/chains.ts'
 import { doorFindings } from '../doctor/door.ts'
 import { type Finding, finding, fine, type State } from '../doctor/finding.ts'
 import { forwarding, tracking } from '../doctor/forwarding.ts'
-import { guardFindings } from '../doctor/guard.ts'
+import { guardFindings, setsFinding } from '../doctor/guard.ts'
 import { clock, disk, ledgerClock, receiveBuffer } from '../doctor/host.ts'
 import { linkFindings } from '../doctor/links.ts'
 import { modes } from '../doctor/modes.ts'
@@ -76,6 +82,7 @@ async function ofConfig(config: Config): Promise<Finding[]> {
     ...(await helper(config)),
     ...doorFindings(config.http, Date.now()),
     ...(await approval(config)),
+    ...(await setsGuard(config)),
     ...(await firewall(config)),
     ...forwarding(config.services.values()),
     ...tracking(config.services.values(), hasConntrack()),
@@ -119,6 +126,18 @@ async function helper({ services, helperSocket }: Config): Promise<Finding[]> {
   if (answer !== undefined) return [fine('helper', `listens at ${helperSocket}`)]
   const remedy = 'systemctl enable --now oneknockd-helper'
   return [finding('helper', 'problem', `is not there, and ${names} cannot open without it`, remedy)]
+}
+
+/** Of a guard that is kept by ipset, whether nft is there or not. */
+async function setsGuard(config: Config): Promise<Finding[]> {
+  if (config.firewall.backend !== 'ipset') return []
+  const ports = [...config.services.values()].flatMap(service => service.ports)
+  try {
+    return [setsFinding(ports, await readSetsGuard(config))]
+  } catch (error) {
+    const found = error instanceof Error ? error.message : 'its rules may not be seen'
+    return [finding('guard', 'unknown', found, 'run as root, with ipset and iptables installed')]
+  }
 }
 
 async function firewall(config: Config): Promise<Finding[]> {

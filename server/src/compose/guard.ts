@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts'
 import { systemClock } from '../core/clock.ts'
+import type { Listing } from '../hooks/guard/kernel.ts'
 import { findProgram, run } from '../hooks/guard/program.ts'
 import type { Trial } from '../hooks/guard/trial-clock.ts'
 import { zonesOf } from '../hooks/guard/zones.ts'
@@ -51,6 +52,11 @@ async function takeSetsAway(): Promise<boolean> {
   const nothing = { zones: [], allow: [], spaPorts: [] }
   await kernel.replace(nothing, { open: [], live: [], trial: undefined })
   return true
+}
+
+/** What the sets and chains that are there guard for these services; `undefined` without any. */
+export async function readSetsGuard({ services }: Config): Promise<Listing | undefined> {
+  return new IpsetKernel(systemPrograms, zonesOf([...services.values()])).list()
 }
 
 /** All rules of this network namespace, as nft's JSON; `undefined` where there is no nft. */

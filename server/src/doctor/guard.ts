@@ -21,6 +21,29 @@ export function guardFindings(ruleset: Ruleset, wanted: GuardWanted): Finding[] 
   return [present(ruleset, wanted), atBoot(wanted)]
 }
 
+/** What there is of a guard: the ports of each zone; and whether it is there for a while only. */
+export interface GuardSeen {
+  readonly guarded: ReadonlyMap<string, readonly Port[]>
+  readonly trial: number | undefined
+}
+
+/** The same for a guard of ipset, by what its rules name. */
+export function setsFinding(ports: readonly Port[], seen: GuardSeen | undefined): Finding {
+  const start = 'start the daemon, or run: oneknockd firewall apply'
+  if (!seen) {
+    return finding('guard', 'problem', 'there is no guard: what it should close is open', start)
+  }
+  if (seen.trial !== undefined) {
+    const apply = 'if all is well, run: oneknockd firewall apply'
+    return finding('guard', 'warning', 'the guard is on trial, or has let go', apply)
+  }
+  const closed = new Set([...seen.guarded.values()].flat().map(formatPort))
+  const open = ports.map(formatPort).filter(port => !closed.has(port))
+  if (open.length === 0) return fine('guard', `stands for ${[...closed].join(', ')}`)
+  const found = `the guard does not close ${open.join(', ')}`
+  return finding('guard', 'problem', found, 'run: oneknockd reload')
+}
+
 function present(ruleset: Ruleset, { ports, lease }: GuardWanted): Finding {
   const start = 'start the daemon, or run: oneknockd firewall apply'
   if (!ruleset.tables.includes(TABLE)) {

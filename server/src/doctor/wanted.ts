@@ -8,7 +8,8 @@ import type { Wanted } from './chains.ts'
 /** What must get through the firewalls of others: knocks, and what they open. */
 export function wantedOf({ listen, http, radius, services, firewall }: Config): Wanted[] {
   // The guard keeps knocks out of connection tracking, so no rule for "new" ones lets them pass.
-  const state = firewall.backend === 'nftables' ? 'untracked' : 'new'
+  const state =
+    firewall.backend === 'nftables' || firewall.backend === 'ipset' ? 'untracked' : 'new'
   const knocks = listen.filter(reachable).map(({ port }) => ({ protocol: 'udp', port }) as const)
   return [
     ...knocks.map((port): Wanted => {

@@ -8,13 +8,13 @@ import { until } from '../kit.ts'
 const SSH = 22
 const TRIAL_S = 5
 
-const config = () => `
+const config = (backend: 'nftables' | 'ipset' = 'nftables') => `
 listen = ["[::]:62201"]
 public = "10.77.0.1:62201"
 state = "state"
 
 [firewall]
-backend = "nftables"
+backend = "${backend}"
 
 [services.ssh]
 ports = ["tcp/${SSH}"]
@@ -30,7 +30,7 @@ describeWithNamespaces('oneknockd firewall', () => {
   })
   beforeEach(async () => {
     await lab.server.listen('tcp', SSH)
-    daemon = new Daemon(lab.server, program.path, config)
+    daemon = new Daemon(lab.server, program.path, () => config())
   })
   afterEach(async () => {
     await daemon.remove()
@@ -53,6 +53,33 @@ describeWithNamespaces('oneknockd firewall', () => {
   }
 
   const json = async (...args: string[]) => JSON.parse(await command(...args, '--json'))
+
+  it('does the same with ipset: on trial, for good, and gone', async () => {
+    await daemon.remove()
+    daemon = new Daemon(lab.server, program.path, () => config('ipset'), '+net_admin,+net_raw')
+    const guard = async () =>
+      JSON.parse((await daemon.command('doctor', '--json')).stdout).find(
+        ({ check }: { check: string }) => check === 'guard',
+      )
+    expect((await guard()).state).toBe('problem')
+    expect((await json('firewall', 'try', `${TRIAL_S}s`)).guard).toBe('on trial')
+    expect(await stranger()).toBe('silent')
+    expect((await guard()).state).toBe('warning')
+    await letsGo()
+    expect(await command('firewall', 'apply')).toContain('stands for good')
+    expect(await stranger()).toBe('silent')
+    expect(await guard()).toMatchObject({ state: 'fine', found: `stands for tcp/${SSH}` })
+    expect(existsSync(bootFile())).toBe(false)
+    await daemon.start()
+    expect(await command('firewall', 'apply')).toContain('stands for good')
+    expect(await stranger()).toBe('silent')
+    await daemon.end('SIGTERM')
+    expect(await stranger()).toBe('silent')
+    expect((await json('firewall', 'remove')).removed).toBe(true)
+    expect(await stranger()).toBe('open')
+    expect(await lab.server.run('ipset', 'list', '-name')).toBe('')
+    expect((await json('firewall', 'remove')).removed).toBe(false)
+  })
 
   it('try lets go by itself, with no process there; apply stands for good, and at boot', async () => {
     const session = await lab.client.connect('tcp', lab.server.v4, SSH)
