@@ -49,9 +49,16 @@ export function useLab(backend: GuardBackend = 'nftables'): Fixture {
 const TOOLS = { nftables: [], ipset: ['ipset', 'iptables'] }
 
 /** The same for every guard there is: what they promise does not depend on who keeps it. */
-export function describeGuards(name: string, tests: (fixture: Fixture) => void): void {
+export function describeGuards(
+  name: string,
+  tests: (fixture: Fixture, backend: GuardBackend) => void,
+  programs: readonly string[] = [],
+): void {
   for (const backend of GUARD_BACKENDS) {
-    describeWithNamespaces(`${backend}: ${name}`, () => tests(useLab(backend)), TOOLS[backend])
+    describeWithNamespaces(`${backend}: ${name}`, () => tests(useLab(backend), backend), [
+      ...TOOLS[backend],
+      ...programs,
+    ])
   }
 }
 
