@@ -32,7 +32,7 @@ export function matchTotp(secret: Uint8Array, code: string, ms: number): number 
   const given = new Uint8Array(TOTP_DIGITS)
   writeAscii(given, 0, code.slice(0, TOTP_DIGITS))
   const first = totpStep(ms) - TOTP_WINDOW
-  // A clock that is none; who else asks pays for all steps.
+  // What no clock says has no steps; it tells nothing of the code.
   if (!Number.isSafeInteger(first)) return -1
   // The secret's own blocks are hashed once for all steps, which halves the work.
   absorbKey(SHA1, secret.length > HMAC_KEY_MAX ? sha1(secret) : secret, states, 0)
