@@ -26,6 +26,7 @@ export function checkRules(parts: Parts): Problem[] {
   const { listen = [], firewall, http, radius, metricsAt, services, channels } = parts
   return [
     ...clashing(listen),
+    ...(firewall?.backend === 'ipset' ? tooManyForIptables(listen) : []),
     ...(firewall ? firewall.allow.flatMap(allowRules) : []),
     ...services.flatMap(service => [
       ...(firewall ? openingRules(service, firewall.backend) : []),
@@ -52,6 +53,16 @@ function clashing(listen: readonly Endpoint[]): Problem[] {
     const texts = `${formatEndpoint(endpoint)} and ${formatEndpoint(other)}`
     return [conflict(['listen', index], `${texts} are the same socket; leave one of them out`)]
   })
+}
+
+/** What the `u32` match of iptables compares with at most; `multiport` takes five more. */
+const IPTABLES_PORTS_MAX = 10
+
+function tooManyForIptables(listen: readonly Endpoint[]): Problem[] {
+  const ports = new Set(listen.map(({ port }) => port)).size
+  if (ports <= IPTABLES_PORTS_MAX) return []
+  const message = `${ports} ports; with firewall.backend = "ipset" there can be ${IPTABLES_PORTS_MAX}: listen on fewer, or write backend = "nftables"`
+  return [conflict(['listen'], message)]
 }
 
 /** An allowed network passes every door, so one that holds everybody leaves none. */

@@ -307,6 +307,21 @@ describe('an error names the line, the key, what was found and what would be rig
     },
   )
 
+  it('iptables compares with ten ports', async () => {
+    const on = (count: number, backend: string) => {
+      const listen = Array.from({ length: count }, (_, i) => `"[::]:${60_000 + i}"`)
+      return complaints(
+        `listen = [${listen}]\npublic = "x"\nfirewall.backend = "${backend}"\nservices.ssh.ports = ["tcp/22"]`,
+      )
+    }
+    const remedy = 'listen on fewer, or write backend = "nftables"'
+    expect(await on(10, 'ipset')).toEqual([])
+    expect(await on(11, 'nftables')).toEqual([])
+    expect(await on(11, 'ipset')).toEqual([
+      `:1: listen: 11 ports; with firewall.backend = "ipset" there can be 10: ${remedy}`,
+    ])
+  })
+
   it('there must be a service', async () => {
     const none = 'there are none, so no door; write one, such as [services.ssh]'
     expect(await complaints(HEAD)).toEqual([`: services: ${none}`])
