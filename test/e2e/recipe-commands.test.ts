@@ -58,7 +58,7 @@ describe.skipIf(lacking(isRoot))('commands that open and close', () => {
       ...{ clock: systemClock, log: () => {} },
     })
     await hook.start()
-  }, 30_000)
+  }, 60_000)
 
   afterAll(async () => {
     await hook?.stop()
@@ -89,13 +89,22 @@ describe.skipIf(lacking(isRoot))('commands that open and close', () => {
     writeFileSync(join(folder, name), text, { mode: 0o755 })
   }
 
-  /** In a network namespace of its own. */
-  async function startTunnel(): Promise<ChildProcess> {
+  /** In a network namespace of its own. One that does not answer is ended, and another one started. */
+  async function startTunnel(tries = 3): Promise<ChildProcess> {
     const child = spawn('unshare', ['--net', '--', 'wireguard-go', '--foreground', TUNNEL], {
-      stdio: 'ignore',
+      stdio: ['ignore', 'pipe', 'pipe'],
     })
-    await until(() => wgShow(child), Boolean, 10_000)
-    return child
+    let said = ''
+    for (const stream of [child.stdout!, child.stderr!]) {
+      stream.on('data', chunk => {
+        said += chunk
+      })
+    }
+    const isUp = () => child.exitCode !== null || wgShow(child) !== ''
+    await until(isUp, Boolean, 10_000).catch(() => child.kill('SIGKILL'))
+    if (child.exitCode === null && !child.killed) return child
+    if (tries > 1) return startTunnel(tries - 1)
+    throw new Error(`wireguard-go did not start: ${said}`)
   }
 
   function wgShow({ pid }: ChildProcess): string {
