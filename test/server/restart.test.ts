@@ -13,6 +13,7 @@ import {
   type Kit,
   kit,
   NOON,
+  SECRET,
   service,
   turns,
   until,
@@ -97,6 +98,22 @@ describe('a start', () => {
       ended => ended.length === 1,
     )
     expect(whys(later)[0]).toMatch(/removed/)
+  })
+
+  it.each([
+    ['ends', 'removed and added again', { totp: { id: 'another', secret: SECRET } }],
+    ['keeps', 'edited otherwise', { services: ['wiki', 'ssh'] }],
+  ])('%s a grant of a door without keys whose owner was %s', async (what, _, changes) => {
+    const k = kit({ services })
+    const claim = { door: 'http', user: 'alice', services: ['ssh'], lifetime: 0 }
+    await k.gatekeeper.judge({ ...claim, factor: k.code(), source: addr('203.0.113.7') })
+    expect(await k.open()).toEqual(['ssh 203.0.113.7'])
+    const later = await restart(k, { users: [user('alice', 1, changes)] })
+    expect(later.hook.calls).toEqual(
+      what === 'keeps'
+        ? ['open ssh 203.0.113.7']
+        : ['close ssh 203.0.113.7', 'cut ssh 203.0.113.7'],
+    )
   })
 
   it('leaves a grant what of it is still allowed', async () => {

@@ -1,5 +1,6 @@
 import { type Network, sameNetwork } from '@oneknock/shared'
 import type { Clock } from './clock.ts'
+import type { Burn } from './factors.ts'
 
 /** What stands where a grant's id would, if there is no grant. */
 export const NO_GRANT = '0000000000000000'
@@ -13,6 +14,8 @@ export interface Grant {
   readonly device: string
   /** Of the key that asked for it (`keyIdOf`); absent for a door without keys. */
   readonly keyId?: string
+  /** What was shown in a key's place, at a door without keys: the grant lasts no longer than it is theirs. */
+  readonly factor?: Pick<Burn, 'kind' | 'id'>
   readonly services: readonly string[]
   readonly networks: readonly Network[]
   /** The sent_at of the packet that opened it: a close ends only what was opened earlier. */

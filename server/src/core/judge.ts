@@ -76,7 +76,7 @@ export function decided(
     return { ...refused(heard, decision.reason, decision.detail), ...burnt }
   }
   const approval = decision.approval ?? demanded
-  if (!approval) return { ...opened(heard, decision, circumstances), ...burnt }
+  if (!approval) return { ...opened(heard, decision, burn, circumstances), ...burnt }
   const services = decision.services.map(({ name }) => name)
   return {
     ...pending(heard, services, decision.network, approval, burn, circumstances),
@@ -103,7 +103,7 @@ export function pending(
   const waiting: Pending = {
     ...{ id, ...nameOf(device), knock: knock.knockId },
     ...{ services, lifetime: knock.lifetime, network, source, sentAt: knock.sentAt },
-    ...(burn && { factor: { kind: burn.kind, id: burn.id } }),
+    ...shownBy(burn),
     ...{ approver: asked, channel, tokenHash, since: now, until: now + timeoutMs },
   }
   const detail = whoIsAsked(waiting)
@@ -184,10 +184,11 @@ function factorOf(
 export function opened(
   heard: Heard,
   permit: Permit,
+  burn: Burn | undefined,
   { now, newGrantId }: Circumstances,
 ): KnockEvent {
   const { device, knock } = heard
-  const whose = { id: newGrantId(), ...nameOf(device), sentAt: knock.sentAt }
+  const whose = { id: newGrantId(), ...nameOf(device), ...shownBy(burn), sentAt: knock.sentAt }
   const { outcome, ...given } = granted(whose, permit, now)
   return { ...line(heard, outcome), ...given }
 }
@@ -198,15 +199,19 @@ function nameOf(device: Device): Pick<Grant, 'user' | 'device' | 'keyId'> {
   return { user: device.user, device: device.id, ...(keyId && { keyId }) }
 }
 
+const shownBy = (burn: Burn | undefined): Pick<Grant, 'factor'> =>
+  burn ? { factor: { kind: burn.kind, id: burn.id } } : {}
+
 /** What a permit gives from now on. */
 export function granted(
-  whose: Pick<Grant, 'id' | 'user' | 'device' | 'keyId' | 'sentAt'>,
+  whose: Pick<Grant, 'id' | 'user' | 'device' | 'keyId' | 'factor' | 'sentAt'>,
   { services, network, lifetime, visits }: Permit,
   now: number,
 ): Required<Pick<KnockEvent, 'outcome' | 'grant'>> & Pick<KnockEvent, 'visits'> {
-  const { id, user, device, keyId, sentAt } = whose
+  const { id, user, device, keyId, factor, sentAt } = whose
   const grant: Grant = {
     ...{ id, user, device, ...(keyId && { keyId }) },
+    ...(isDoor(device) && factor && { factor }),
     ...{ services: services.map(({ name }) => name), networks: [network] },
     ...{ sentAt, until: now + lifetime * 1000 },
   }

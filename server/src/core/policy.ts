@@ -13,6 +13,7 @@ import {
 } from '@oneknock/shared'
 import type { ApprovalSettings, Device, Directory, Service, User } from './directory.ts'
 import { isDoor } from './doors.ts'
+import { holds } from './factors.ts'
 import { grownLifetime } from './familiarity.ts'
 import type { Grant } from './grants.ts'
 import { keyIdOf } from './key-id.ts'
@@ -128,10 +129,11 @@ export function needsFactor(directory: Directory, user: User, names: readonly st
 /** Which of a grant's services its user may still open from that device; all of them, usually. */
 export function stillAllowed(
   directory: Directory,
-  grant: Pick<Grant, 'user' | 'device' | 'keyId' | 'services'>,
+  grant: Whose & Pick<Grant, 'factor' | 'services'>,
 ): readonly string[] {
   const user = stillIn(directory, grant)
-  if (!user) return []
+  const isTheirs = user && (!grant.factor || holds(user, grant.factor))
+  if (!isTheirs) return []
   const { services } = directory
   return grant.services.filter(name => services.has(name) && user.services.includes(name))
 }
