@@ -21,6 +21,7 @@ import { GuardHook } from './hooks/guard.ts'
 import { ownAddresses, systemHost } from './host.ts'
 import type { Head } from './ledger/lines.ts'
 import { approvalRoute } from './listeners/http/approval.ts'
+import type { HttpListener } from './listeners/http.ts'
 import { udpListener } from './listeners/udp.ts'
 import type { Log } from './log.ts'
 import { serveMetrics } from './metrics/server.ts'
@@ -205,9 +206,14 @@ async function start(
   undo.push(() => radius.stop())
   const routes = [
     approvalRoute({ approvals: gatekeeper.approvals, clock }),
-    makeValidation(() => current, clock, judge, log),
+    makeValidation({
+      settings: () => current,
+      clientKeys: () => http.plan?.clientKeys ?? new Map(),
+      clock,
+      judge,
+    }),
   ]
-  const http = makeHttp({ settings: () => current, clock, counters, log, routes })
+  const http: HttpListener = makeHttp({ settings: () => current, clock, counters, log, routes })
   await step('listen', planOf(config).then(http.configure))
   await step('listen', http.start(judge))
   undo.push(() => http.stop())

@@ -76,6 +76,19 @@ it('it opens, moves and closes without a restart, and hangs up on nobody who is 
   expect(await isThere(site, 8976)).toBe(false)
 })
 
+it('once it is taken away, it opens nothing for whoever stands in it still', async () => {
+  const { site, anna } = await started(at => http(at, 8975, 'services = []'))
+  const [blind, asking] = [await come(site, 8975), await come(site, 8975)]
+  site.configure(WIKI)
+  await reload(site)
+  const code = codeOf(anna)
+  expect(await saidTo(blind, `anna:${code}\n`)).toMatch(/^not open: It cannot be opened just now/)
+  expect(await saidTo(asking, `GET /anna:${code} HTTP/1.1\r\nHost: gate\r\n\r\n`)).toMatch(
+    /^HTTP\/1\.1 503 /,
+  )
+  expect(await site.ask({ command: 'grants' })).toEqual([])
+})
+
 it('if its port cannot be had, all stays as it was', async () => {
   const { site } = await started(at => http(at, 8975))
   await sites.greet(site, 8976)

@@ -9,6 +9,7 @@ import type { Log } from '../log.ts'
 import { pooledRandom } from '../random.ts'
 import { logHttp } from './notes.ts'
 import type { Settings } from './settings.ts'
+import { clientKeysOf } from './validation.ts'
 
 export interface HttpParts {
   readonly settings: () => Settings
@@ -33,11 +34,13 @@ export function makeHttp({ settings, clock, counters, log, routes }: HttpParts):
   })
 }
 
-/** What the door is to do by these settings; rejects, in words, if its certificate is not fit for it. */
+/** What the door is to do by these settings; rejects, in words, if a file that they name is not fit for it. */
 export async function planOf({ http }: Config): Promise<HttpPlan | undefined> {
-  if (!http?.tls) return http && { settings: http, secure: undefined }
-  // Read anew with every reload: that is how a renewed certificate is taken up.
+  if (!http) return undefined
+  // Read anew with every reload: that is how a renewed certificate is taken up, or another key.
+  const clientKeys = clientKeysOf(http)
+  if (!http.tls) return { settings: http, secure: undefined, clientKeys }
   const certificate = readCertificate(http.tls)
   if (!certificate.ok) throw new Error(formatConfigError(certificate.error))
-  return { settings: http, secure: certificate.value.secure }
+  return { settings: http, secure: certificate.value.secure, clientKeys }
 }

@@ -2,8 +2,9 @@ import { fail, ok, type Result } from '@oneknock/shared'
 import type { Config } from '../config.ts'
 import type { Clock } from '../core/clock.ts'
 import type { SecretSource } from '../core/directory.ts'
+import type { HttpSettings } from '../core/http.ts'
 import { TokenOwners } from '../core/tokens.ts'
-import { validationRoute } from '../listeners/http/validation.ts'
+import { type ValidationRouteParts, validationRoute } from '../listeners/http/validation.ts'
 import type { Route } from '../listeners/http.ts'
 import type { Judge } from '../listeners/listener.ts'
 import type { Log } from '../log.ts'
@@ -33,37 +34,42 @@ export function makeValidator(
   })
 }
 
+export interface ValidationParts {
+  readonly settings: () => Pick<Settings, 'directory'>
+  readonly clientKeys: ValidationRouteParts['clientKeys']
+  readonly clock: Clock
+  readonly judge: Judge
+}
+
 /** Answers the validation protocol for the clients that the configuration names. */
-export function makeValidation(
-  settings: () => Settings,
-  clock: Clock,
-  judge: Judge,
-  log: Log,
-): Route {
+export function makeValidation({ settings, clientKeys, clock, judge }: ValidationParts): Route {
   const owners = new TokenOwners()
-  const clients = () => settings().config.http?.validation
-  const isDue = seldom(clock)
   return validationRoute({
     judge: () => judge,
-    isOn: () => (clients()?.size ?? 0) > 0,
-    keyOf: id => {
-      const path = clients()?.get(id)
-      if (path === undefined) return undefined
-      const key = readApiKey({ kind: 'file', path })
-      if (key.ok) return key.value
-      if (isDue(path)) log.error({ error: key.error }, 'no API key')
-      return 'unreadable'
-    },
+    clientKeys,
     ownerOf: publicId => owners.of(settings().directory, publicId),
     now: () => clock.now(),
   })
 }
 
+/** Throws, in words, if one cannot be had: a request that anybody can send must not read files. */
+export function clientKeysOf({ validation = new Map() }: HttpSettings): Map<string, Uint8Array> {
+  const keys = new Map<string, Uint8Array>()
+  for (const [id, path] of validation) {
+    const key = readApiKey({ kind: 'file', path })
+    if (!key.ok) throw new Error(`${clientKey(id)}: ${key.error}`)
+    keys.set(id, key.value)
+  }
+  return keys
+}
+
+const clientKey = (id: string): string => `http.validation.clients.${id}`
+
 /** The keys of the validation protocol: our own, and those of our clients. */
 export function apiKeys({ yubikey, http }: Pick<Config, 'yubikey' | 'http'>): NamedSecret[] {
   const own = yubikey ? [{ key: 'yubikey', source: yubikey.key, read: readApiKey }] : []
   const clients = [...(http?.validation ?? [])].map(([id, path]) => ({
-    key: `http.validation.clients.${id}`,
+    key: clientKey(id),
     source: { kind: 'file', path } as const,
     read: readApiKey,
   }))

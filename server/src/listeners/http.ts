@@ -19,7 +19,7 @@ import { serve } from './http/requests.ts'
 import type { Route } from './http/route.ts'
 import { isTrusted, originOf, peerAddress } from './http/source.ts'
 import { Waiting } from './http/waiting.ts'
-import { BUSY, inOneLine, type Told, tell, UNSAID } from './http/words.ts'
+import { BUSY, CLOSED, inOneLine, type Told, tell, UNSAID } from './http/words.ts'
 import type { Judge, Listener } from './listener.ts'
 
 export type { Route, WebAnswer, WebRequest } from './http/route.ts'
@@ -29,10 +29,12 @@ export type HttpNote = PlaceNote | { readonly note: 'http-failed'; readonly mess
 /** What can be counted here beside what knocks come to. */
 export type HttpCounted = 'connection' | 'dropped' | 'busy' | 'no-code'
 
-/** The settings, and the certificate that they name. */
+/** The settings, and what is in the files that they name. */
 export interface HttpPlan {
   readonly settings: HttpSettings
   readonly secure: SecureContext | undefined
+  /** What each client of the validation protocol signs with, by its number. */
+  readonly clientKeys: ReadonlyMap<string, Uint8Array>
 }
 
 export interface HttpOptions {
@@ -65,10 +67,12 @@ export function httpListener(options: HttpOptions): HttpListener {
   const connections = new Connections(() => count('dropped'))
   const connectionOf = new WeakMap<Duplex, Connection>()
   let plan: HttpPlan | undefined
-  let judge: Judge | undefined
+  let knock: Judge | undefined
+  /** A door that a reload took away asks nobody, though somebody may stand in it still. */
+  const judge = () => (plan ? knock : undefined)
 
   const askParts: AskParts = {
-    judge: () => judge,
+    judge,
     clock,
     pause,
     budget: new Budget(),
@@ -77,7 +81,7 @@ export function httpListener(options: HttpOptions): HttpListener {
     busy: () => count('busy'),
   }
   const routes: readonly Route[] = [
-    packetRoute(() => judge),
+    packetRoute(judge),
     ...options.routes,
     ...doorRoutes({
       ...askParts,
@@ -135,7 +139,7 @@ export function httpListener(options: HttpOptions): HttpListener {
   async function answerBlind(stream: Duplex, connection: Connection, claim: Claim): Promise<void> {
     connection.enter('answering')
     const told = await tryBlind(connection.peer, claim)
-    if (stream.destroyed || !judge) return
+    if (stream.destroyed || !knock) return
     connection.enter('closing')
     stream.end(`${inOneLine(told)}\n`)
   }
@@ -145,7 +149,7 @@ export function httpListener(options: HttpOptions): HttpListener {
     const origin = originOf(peer, trusted(), () => '')
     if (origin.kind !== 'known') return UNSAID
     const answer = await ask(claim, origin.address, askParts)
-    if (typeof answer === 'string') return BUSY
+    if (typeof answer === 'string') return answer === 'busy' ? BUSY : CLOSED
     return tell((await answer.settled) ?? answer.outcome, clock.now())
   }
 
@@ -161,17 +165,17 @@ export function httpListener(options: HttpOptions): HttpListener {
     get connections() {
       return connections.size
     },
-    async start(knock) {
-      judge = knock
+    async start(judge) {
+      knock = judge
       await listen(plan?.settings.listen ?? [])
     },
     async stop() {
-      judge = undefined
+      knock = undefined
       await listen([])
       connections.end()
     },
     async configure(next, alsoAt = []) {
-      if (judge) await listen([...(next?.settings.listen ?? []), ...alsoAt])
+      if (knock) await listen([...(next?.settings.listen ?? []), ...alsoAt])
       plan = next
     },
   }

@@ -59,7 +59,9 @@ export async function makeDoor(options: DoorOptions = {}): Promise<Door> {
     count: what => counts.set(what, (counts.get(what) ?? 0) + 1),
     ...options,
   })
-  await listener.configure({ settings: settings(port, options.settings), secure: options.secure })
+  const { secure } = options
+  const clientKeys = new Map()
+  await listener.configure({ settings: settings(port, options.settings), secure, clientKeys })
   return { listener, port, notes, counts }
 }
 

@@ -2,11 +2,10 @@ import { chmodSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { planOf } from '../../../server/src/compose/http.ts'
 import { secretErrors } from '../../../server/src/compose/secret-files.ts'
-import type { Settings } from '../../../server/src/compose/settings.ts'
-import { makeValidation, makeValidator } from '../../../server/src/compose/validation.ts'
+import { makeValidator } from '../../../server/src/compose/validation.ts'
 import type { Config } from '../../../server/src/config.ts'
-import { SILENCE } from '../../../server/src/listeners/listener.ts'
 import { scratch, write } from '../config/scratch.ts'
 import { HandClock } from '../kit.ts'
 import { settings as httpSettings } from '../listeners/http.ts'
@@ -57,26 +56,18 @@ describe('what is wrong with API keys', () => {
   })
 })
 
-describe('what strangers can have logged', () => {
-  it('is a line a minute, however often they ask with a client’s number', async () => {
+describe('the keys of clients', () => {
+  it('are read with the configuration, and never because somebody asks', async () => {
+    const plan = await planOf(config())
+    expect(plan!.clientKeys).toEqual(new Map([['1', API_KEY]]))
     rmSync(key)
-    const clock = new HandClock()
-    const { lines, log } = logged()
-    const settings = () => ({ config: config() }) as Settings
-    const route = makeValidation(settings, clock, () => SILENCE, log)
-    const query = new URLSearchParams({ id: '1', nonce: 'a'.repeat(32), otp: 'c'.repeat(44) })
-    const ask = async () =>
-      (await route({
-        ...{ method: 'GET', path: '/wsapi/2.0/verify', query, header: () => '' },
-        ...{ body: new Uint8Array(), origin: { kind: 'unsaid' }, source: undefined },
-      }))!.body
-    for (let i = 0; i < 5; i++) expect(await ask()).toContain('status=BACKEND_ERROR')
-    expect(lines.map(({ msg }) => msg)).toEqual(['no API key'])
-    clock.pass(60_000)
-    await ask()
-    expect(lines).toHaveLength(2)
+    await expect(planOf(config())).rejects.toThrow(
+      /^http\.validation\.clients\.1: \S+client\.key: does not exist$/,
+    )
   })
+})
 
+describe('what strangers can have logged', () => {
   it('is a line a minute for each server that gives no valid answer', async () => {
     const clock = new HandClock()
     const { lines, log } = logged()

@@ -27,12 +27,15 @@ export interface AskParts {
 /** A YubiKey's OTP ends in 32 letters that are its own each time; what is before them names the token. */
 const BLOCK_CHARS = 32
 
-/** Has a code judged; `busy` if this source has tried too many. A refusal takes the same time, whatever it is. */
+/**
+ * Has a code judged; `busy` if this source has tried too many, `closed` if nobody judges here any more.
+ * A refusal takes the same time, whatever it is.
+ */
 export async function ask(
   { user, factor, services }: Claim,
   source: Address,
   parts: AskParts,
-): Promise<Answer | 'busy' | 'nobody'> {
+): Promise<Answer | 'busy' | 'closed'> {
   const { clock, pause, budget, ownerOf } = parts
   const began = clock.monotonic()
   if (!budget.take(source, began)) {
@@ -50,7 +53,7 @@ export async function ask(
     lifetime: 0,
     source,
   })
-  if (verdict?.kind !== 'answer') return 'nobody'
+  if (verdict?.kind !== 'answer') return 'closed'
   if (verdict.outcome.status === 'refused') {
     await pause(REFUSAL_MS - ((clock.monotonic() - began) % REFUSAL_MS))
   } else budget.giveBack(source)

@@ -5,7 +5,16 @@ import { LOOK_AGAIN_S } from './limits.ts'
 import { html, line, page } from './page.ts'
 import { formOf, type Route, type WebAnswer, type WebRequest, wantsPage } from './route.ts'
 import type { Waiting } from './waiting.ts'
-import { BUSY, inOneLine, NO_CODE, type Told, tell, UNNAMED_PROXY, UNSAID } from './words.ts'
+import {
+  BUSY,
+  CLOSED,
+  inOneLine,
+  NO_CODE,
+  type Told,
+  tell,
+  UNNAMED_PROXY,
+  UNSAID,
+} from './words.ts'
 
 export interface DoorParts extends AskParts {
   readonly clock: Clock
@@ -64,7 +73,8 @@ async function take(request: WebRequest, claim: Claim, parts: DoorParts): Promis
     return show(request, why, claim.user, parts)
   }
   const answer = await ask(claim, request.source, parts)
-  if (answer === 'busy' || answer === 'nobody') return show(request, BUSY, claim.user, parts)
+  if (answer === 'busy') return show(request, BUSY, claim.user, parts)
+  if (answer === 'closed') return show(request, CLOSED, claim.user, parts)
   const { outcome, settled } = answer
   if (!settled) return show(request, tell(outcome, parts.clock.now()), claim.user, parts)
   if (wantsPage(request)) return wait(parts.waiting.add(outcome, settled), parts)!

@@ -15,10 +15,8 @@ const REMEMBERED_MAX = 10_000
 
 export interface ValidationRouteParts {
   readonly judge: () => Judge | undefined
-  /** Whether there are clients at all. */
-  readonly isOn: () => boolean
-  /** What this client signs with; `unreadable` if it is one, and its key cannot be had. */
-  readonly keyOf: (id: string) => Uint8Array | 'unreadable' | undefined
+  /** What each client signs with, by its number. */
+  readonly clientKeys: () => ReadonlyMap<string, Uint8Array>
   /** The user of the token that types this public id. */
   readonly ownerOf: (publicId: string) => string | undefined
   /** Milliseconds since the Unix epoch. */
@@ -32,7 +30,7 @@ export interface ValidationRouteParts {
 export function validationRoute(parts: ValidationRouteParts): Route {
   const last = new Map<string, string>()
   return request => {
-    const isOurs = request.path === PATH && request.method === 'GET' && parts.isOn()
+    const isOurs = request.path === PATH && request.method === 'GET' && parts.clientKeys().size > 0
     return isOurs ? answer(request, parts, last) : undefined
   }
 }
@@ -46,9 +44,8 @@ async function answer(
   const { id = '', nonce = '', otp = '' } = asked ?? {}
   const told = (status: Status, key?: Uint8Array) => page(parts.now(), { otp, nonce }, status, key)
   if (!asked || !CLIENT_ID.test(id)) return told('MISSING_PARAMETER')
-  const key = parts.keyOf(id)
+  const key = parts.clientKeys().get(id)
   if (!key) return told('NO_SUCH_CLIENT')
-  if (key === 'unreadable') return told('BACKEND_ERROR')
   if (!isSigned(asked, key)) return told('BAD_SIGNATURE', key)
   if (!NONCE.test(nonce) || otp === '') return told('MISSING_PARAMETER', key)
   const publicId = parseYubiKeyOtp(otp)?.publicId

@@ -21,6 +21,7 @@ const refusal = (text: string, status = 403): Told => ({
 })
 
 export const BUSY: Told = refusal('Too many tries from where you are. Wait a minute.', 429)
+export const CLOSED: Told = refusal('It cannot be opened just now. Try again later.', 503)
 export const UNSAID: Told = refusal(
   'The proxy in between does not say where you are. Tell the administrator.',
   400,
@@ -48,7 +49,7 @@ const REFUSED: Readonly<Record<Reason, (detail: string) => Told>> = {
   schedule: detail => refusal(`${detail || 'Nothing'} can be opened at this time.`),
   denied: () => refusal('Somebody was asked, and said no.'),
   'approval-timeout': () => refusal('Somebody was asked, and did not answer in time.'),
-  'state-unavailable': () => refusal('It cannot be opened just now. Try again later.', 503),
+  'state-unavailable': () => CLOSED,
 }
 
 export function tell(outcome: Outcome, nowMs: number): Told {
