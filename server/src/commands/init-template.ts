@@ -30,7 +30,7 @@ state = ${toml(first.state)}
 backend = "${first.backend}"
 ${SERVICE[first.backend] === PORTS ? ALLOW : ''}
 # One table for each service. A name is what people ask for: oneknock knock TARGET NAME
-${SERVICE[first.backend]}`
+${SERVICE[first.backend]}${HTTP}`
 
 /** A TOML basic string: JSON's escapes are TOML's, but for DEL. */
 const toml = (text: string): string => JSON.stringify(text).replaceAll('\x7f', '\\u007f')
@@ -69,6 +69,15 @@ const EXEC = `
 # Programs with their full path, and no shell. They find the address in ONEKNOCK_ADDRESS.
 exec = { open = ["/usr/bin/logger", "open"], close = ["/usr/bin/logger", "close"], time_limit = "10s" }
 lifetime = "1h"
+`
+
+/** Behind a proxy, since it then works as it stands: a certificate of one's own is two files more. */
+const HTTP = `
+# A page for whoever has no client, and a way for clients whose network lets no UDP out.
+# [http]
+# listen          = ["127.0.0.1:8975"]           # behind a proxy with TLS; or with tls = { cert = "/…", key = "/…" }
+# public          = "https://gate.example.com"   # what invitations and messages say
+# trusted_proxies = ["127.0.0.1/32"]
 `
 
 const SERVICE: Readonly<Record<Backend, string>> = {

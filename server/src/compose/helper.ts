@@ -1,5 +1,5 @@
 import { lchownSync, lstatSync, readFileSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { fail, formatNetwork, type Result } from '@oneknock/shared'
 import { type Config, formatConfigError, loadConfig } from '../config.ts'
 import { systemClock } from '../core/clock.ts'
@@ -73,7 +73,7 @@ async function carryOut(order: Order, configFile: string, log: Log): Promise<Out
 async function readConfig(file: string): Promise<Result<Config, string>> {
   const config = await loadConfig(file)
   if (!config.ok) return fail(config.error.map(formatConfigError).join('; '))
-  const lax = laxFolder(dirname(file))
+  const lax = laxFolder(dirname(resolve(file)))
   return lax
     ? fail(`${lax} can be written by others than root; run: chown root ${lax}; chmod go-w ${lax}`)
     : config

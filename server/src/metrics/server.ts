@@ -3,7 +3,7 @@ import { formatEndpoint } from '../config/places.ts'
 import type { Endpoint } from '../core/directory.ts'
 import { CONTENT_TYPE } from './text.ts'
 
-/** Scrapers at once; whoever opens more waits. */
+/** Scrapers at once; whoever comes beside them is hung up on. */
 const CONNECTIONS_MAX = 16
 /** Milliseconds for a whole request: it is one line and some headers. */
 const REQUEST_LIMIT = 5_000

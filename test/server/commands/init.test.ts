@@ -42,8 +42,8 @@ describe('oneknockd init', () => {
       await oneknockd(['init', '--dir', one, '--backend', backend])
       const path = join(one, 'oneknockd.toml')
       const text = readFileSync(path, 'utf8')
-      const more = text.replaceAll(/^# (?=(\[services|[a-z_]+ +=))/gm, '')
-      expect(more === text).toBe(false)
+      const more = text.replaceAll(/^# (?=(\[services|\[http|[a-z_]+ +=))/gm, '')
+      expect(more).toContain('\n[http]\nlisten ')
       write(path, more, 0o644)
       expect(await oneknockd(['check', '-c', path])).toMatchObject({ status: 0, stderr: '' })
     }
