@@ -29,7 +29,7 @@ export interface NoAnswer {
 }
 
 /** A command may wait for a passphrase, or for a key to be touched. */
-export const COMMAND_MS = 60_000
+const COMMAND_MS = 60_000
 
 /** Asks on the terminal, else by the program that SSH_ASKPASS names, in the way that ssh does. */
 export async function askPerson(

@@ -7,10 +7,7 @@ const TERMS = ['xterm-kitty', 'alacritty', 'foot', 'xterm-ghostty', 'contour']
 /** VTE, which GNOME's and others' terminals are made of, has had them since 0.50. */
 const VTE_MIN = 5000
 
-export function hasHyperlinks(
-  { isTTY }: { readonly isTTY?: boolean },
-  env: NodeJS.ProcessEnv,
-): boolean {
+function hasHyperlinks({ isTTY }: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv): boolean {
   const { TERM = '', TERM_PROGRAM = '', VTE_VERSION, KONSOLE_VERSION, WT_SESSION } = env
   // What stands between may know nothing of them, whatever the terminal is.
   if (!isTTY || /^(dumb|linux|screen|tmux)/.test(TERM)) return false

@@ -7,7 +7,7 @@ export interface Endpoint {
 }
 
 /** A service that can be reached answers within it, anywhere on earth; a door that is shut says nothing. */
-export const CONNECT_MS = 400
+const CONNECT_MS = 400
 /** For what comes after the round trip that a gate needs to hang up. */
 const SLACK_MS = 50
 const HANG_UP_MAX_MS = 1_000

@@ -8,7 +8,7 @@ import { checkPrivateFolder } from './private-file.ts'
  * Where the runs of this machine tell each other what is open: below XDG_RUNTIME_DIR, which is gone
  * with the session, else in the state folder, which several machines may share.
  */
-export function runtimeFolder(env: NodeJS.ProcessEnv = process.env): string {
+function runtimeFolder(env: NodeJS.ProcessEnv = process.env): string {
   const runtime = env.XDG_RUNTIME_DIR ?? ''
   if (isAbsolute(runtime) && isOwn(runtime)) return join(runtime, 'oneknock')
   const state = env.XDG_STATE_HOME ?? ''

@@ -7,7 +7,7 @@ import { Lanes, Pauses } from './lanes.ts'
  * The longest that a hook may take before it counts as failed. Hooks have shorter limits of their own
  * and can end what they started; this one only keeps a knock from waiting for ever.
  */
-export const HOOK_LIMIT_MS = 60_000
+const HOOK_LIMIT_MS = 60_000
 /** A hook that could not close is asked again after this long, then twice as long, up to the second. */
 export const RETRY_MS = 500
 export const RETRY_MAX_MS = 30_000

@@ -3,7 +3,7 @@ import type { Outcome } from './core/knocks.ts'
 import type { CredentialAttempt } from './listeners/listener.ts'
 
 /** How the ledger names it when a program of this host has a code looked at. */
-export const VERIFY_DOOR = 'otp'
+const VERIFY_DOOR = 'otp'
 /** Where such a program asks from, unless it knows better. */
 export const HERE = '127.0.0.1'
 

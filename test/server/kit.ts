@@ -53,7 +53,7 @@ export const addr = (text: string): Address => parseAddress(text)!
 let randoms = 0
 
 /** Bytes that differ each time and are the same in each run. */
-export function countingRandom(): (bytes: number) => Uint8Array {
+function countingRandom(): (bytes: number) => Uint8Array {
   return bytes => {
     const count = ++randoms
     return Uint8Array.from({ length: bytes }, (_, i) => (count * 31 + i * 7 + (count >> 8)) & 0xff)

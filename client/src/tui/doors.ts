@@ -3,7 +3,7 @@ import type { Ask, Door, State } from './state.ts'
 
 export const isOpen = (door: Door, now: number): boolean => !door.ended && door.until > now
 
-export const sameAsk = (one: Ask, other: Ask): boolean =>
+const sameAsk = (one: Ask, other: Ask): boolean =>
   one.target === other.target && one.services.join(' ') === other.services.join(' ')
 
 export const findDoor = (doors: readonly Door[], ask: Ask): Door | undefined =>

@@ -27,7 +27,7 @@ export function useView(): View {
 }
 
 /** One line less than there are: a full screen would scroll. */
-export const heightOf = ({ rows }: Size): number => Math.max(1, rows - 1)
+const heightOf = ({ rows }: Size): number => Math.max(1, rows - 1)
 
 export const bodyRows = (size: Size): number => Math.max(1, heightOf(size) - FRAME_ROWS)
 
@@ -129,7 +129,7 @@ export function Paragraph({ text, ...style }: TextProps & { text: string }) {
   return <Text {...style}>{wrapped(text, columns - MARGINS).join('\n')}</Text>
 }
 
-export function wrapped(text: string, columns: number): string[] {
+function wrapped(text: string, columns: number): string[] {
   const lines: string[] = []
   for (const word of text.split(' ')) {
     const last = lines.at(-1)

@@ -76,7 +76,7 @@ export async function addUser(name: string, options: UserAddOptions): Promise<nu
   return 0
 }
 
-export function knownServices(config: Config, asked: readonly string[]): string[] {
+function knownServices(config: Config, asked: readonly string[]): string[] {
   const wanted = [...new Set(asked)]
   if (wanted.length === 0) {
     const known = [...config.services.keys()].join(',')

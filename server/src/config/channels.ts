@@ -24,7 +24,7 @@ const mailServer = parsed(text => {
 const MAIL_MAX = 254
 
 /** Simple addresses only: what else RFC 5322 allows is of use to those who smuggle. */
-export const mailAddress = parsed(
+const mailAddress = parsed(
   text =>
     text.length <= MAIL_MAX && /^[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9.-]+$/.test(text)
       ? text
@@ -32,7 +32,7 @@ export const mailAddress = parsed(
   'write a mail address, such as "anna@example.com"',
 )
 
-export const ntfyTopic = parsed(
+const ntfyTopic = parsed(
   text => (/^[\w-]{1,64}$/.test(text) ? text : undefined),
   'write an ntfy topic of letters, digits, "_" and "-"; whoever knows it reads it, so make it long',
 )

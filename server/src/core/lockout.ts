@@ -16,7 +16,7 @@ export const USER_DAILY_MAX = 100
  * Wrong codes of one device in a day, whatever right ones come between: the owner's own knocks clear
  * a stolen key's locks, and still it must not reach the ceiling that locks the owner's other devices.
  */
-export const DEVICE_DAILY_MAX = 50
+const DEVICE_DAILY_MAX = 50
 export const DAY_MS = 24 * 3600_000
 /** No line ever takes so long to the disk. */
 const UNDER_WAY_MS = 60_000

@@ -30,5 +30,4 @@ export function hashRecoveryCode(salt: Uint8Array, code: string): Uint8Array {
 }
 
 /** What is left of a code once dashes, spaces and capitals are gone: that is what is hashed. */
-export const normaliseRecoveryCode = (code: string): string =>
-  code.replaceAll(/[\s-]/g, '').toLowerCase()
+const normaliseRecoveryCode = (code: string): string => code.replaceAll(/[\s-]/g, '').toLowerCase()

@@ -11,7 +11,7 @@ import type { Clock } from './clock.ts'
 import type { Burn } from './factors.ts'
 
 /** A link is all that it takes to say yes, so it is as hard to guess as a key. */
-export const TOKEN_BYTES = 32
+const TOKEN_BYTES = 32
 /** Base64url without padding. */
 const TOKEN_FORM = /^[\w-]{43}$/
 const HASH_BYTES = 32

@@ -6,7 +6,7 @@ import type { Message } from './channel.ts'
 export const APPROVE_PATH = '/approve/'
 /** The fields that a form or a button posts there. */
 export const YES = 'answer=yes'
-export const NO = 'answer=no'
+const NO = 'answer=no'
 
 /** What somebody is asked: who, what, from where, when, and until when they can answer. */
 export function questionOf(

@@ -1,7 +1,5 @@
 /** Seconds: from what a ledger takes at its best to what nobody waits for. */
-export const BOUNDS = [
-  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
-]
+const BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 /** How often something took how long: a count for each bound, so no sample is kept. */
 export class Histogram {

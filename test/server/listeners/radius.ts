@@ -15,7 +15,7 @@ import { Nas } from './nas.ts'
 
 /** The RADIUS door of a test, and a client of it. */
 
-export const NAS_SECRET = 'between the door and its client'
+const NAS_SECRET = 'between the door and its client'
 export const UPSTREAM_SECRET = 'between the door and its server'
 
 const utf8 = new TextEncoder()

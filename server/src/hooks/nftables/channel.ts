@@ -8,7 +8,7 @@ import { runOnce } from './one-shot.ts'
 /** Commands in one transaction at most: a line stays short of the time limit by far. */
 const BATCH_MAX = 1_000
 /** Milliseconds for a line; 1,000 elements take some 35. Who hangs longer will not come back. */
-export const LINE_LIMIT = 5_000
+const LINE_LIMIT = 5_000
 /** Longer lines may take longer: a hundred times what an element of 40 characters was seen to take. */
 const CHARACTERS_PER_MS = 10
 /** Milliseconds of one-shot commands before another child is tried, after one that never answered. */

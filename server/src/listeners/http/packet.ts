@@ -1,7 +1,7 @@
 import { type Judge, SILENCE } from '../listener.ts'
 import { NOTHING, type Route } from './route.ts'
 
-export const KNOCK_PATH = '/knock'
+const KNOCK_PATH = '/knock'
 
 /**
  * Our own packet, for networks that let no UDP out. What would be silence there is what every unknown

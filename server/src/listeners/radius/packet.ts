@@ -7,7 +7,7 @@ import { fail, ok, type Result } from '@oneknock/shared'
 
 /** RFC 2865 section 3. */
 export const HEADER_BYTES = 20
-export const PACKET_MAX = 4096
+const PACKET_MAX = 4096
 export const AUTHENTICATOR_BYTES = 16
 /** RFC 2865 section 5: the length counts its own byte and the type's. */
 const ATTRIBUTE_HEADER_BYTES = 2

@@ -1,7 +1,7 @@
 /** How long an answer is kept: longer than clients go on asking (RFC 5080 section 2.2.2). */
-export const KEPT_MS = 30_000
+const KEPT_MS = 30_000
 /** Requests of one client that are remembered; one more, and the oldest answer is forgotten. */
-export const RECENT_MAX = 4_096
+const RECENT_MAX = 4_096
 /** Requests of one client that wait for an answer at a time: each may hold timers and a ledger line. */
 export const WAITING_MAX = 256
 
