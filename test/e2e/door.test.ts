@@ -1,28 +1,20 @@
 import { existsSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
-import { describeWithNamespaces, type Lab, openLab } from '../netns/lab.ts'
+import { describeWithNamespaces, type Lab } from '../netns/lab.ts'
 import { until } from '../server/kit.ts'
-import { buildDaemon, Client, Daemon, oathtool } from './daemon.ts'
-import { Sshd } from './sshd.ts'
+import { type Client, type Daemon, oathtool } from './daemon.ts'
+import { openScene, type Scene, SSH } from './scene.ts'
+import type { Sshd } from './sshd.ts'
 
 /*
  * The whole thing, as people use it: the real daemon without root, the real client, the real kernel,
  * a real sshd; client, server and stranger on one network (drawn in netns/lab.ts).
  */
 
-const SSH = 22
 const PUBLISHED = 8080
 const LIFETIME_S = 3
 
-const config = () => `
-listen = ["[::]:62201"]
-public = "10.77.0.1:62201"
-name = "home"
-state = "state"
-
-[firewall]
-backend = "nftables"
-
+const SERVICES = `
 [services.ssh]
 ports = ["tcp/${SSH}"]
 lifetime = "${LIFETIME_S}s"
@@ -34,41 +26,24 @@ lifetime = "${LIFETIME_S}s"
 `
 
 describeWithNamespaces('one packet opens one door', () => {
+  let scene: Scene
   let lab: Lab
-  let program: Awaited<ReturnType<typeof buildDaemon>>
   let daemon: Daemon
   let client: Client
   let sshd: Sshd
-  let people = 0
 
   beforeAll(async () => {
-    ;[lab, program] = await Promise.all([openLab(), buildDaemon()])
-    sshd = new Sshd(lab.server)
-    await sshd.start(SSH)
-    client = new Client(lab.client)
-    daemon = new Daemon(lab.server, program.path, config)
-    await daemon.start()
+    scene = await openScene({ services: SERVICES, sshd: { on: 'server' } })
+    ;({ lab, daemon, client, sshd } = scene)
   })
 
   afterEach(async () => {
     await Promise.all([lab.client.rest(), lab.stranger.rest(), lab.container.rest()])
   })
 
-  afterAll(async () => {
-    await daemon?.remove()
-    await lab?.close()
-    client?.remove()
-    sshd?.remove()
-    program?.remove()
-  })
+  afterAll(() => scene?.close())
 
-  /** A code opens once, so every test has somebody of its own; the running daemon takes them up. */
-  async function somebody(services = 'ssh') {
-    people++
-    const enrolment = await daemon.enrol(`person-${people}`, services)
-    await client.add(enrolment)
-    return enrolment
-  }
+  const somebody = (services = 'ssh') => scene.somebody(services)
 
   const places = () => [lab.server.v4, lab.server.v6]
 

@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
-import { describeWithNamespaces, type Lab, openLab } from '../netns/lab.ts'
+import { describeWithNamespaces, type Lab } from '../netns/lab.ts'
 import { until } from '../server/kit.ts'
-import { buildDaemon, Client, Daemon } from './daemon.ts'
-import { Sshd } from './sshd.ts'
+import type { Client, Daemon } from './daemon.ts'
+import { openScene, type Scene, SSH } from './scene.ts'
+import type { Sshd } from './sshd.ts'
 
 /*
  * A port of the server that leads to sshd on a host behind it (the container of netns/lab.ts): the
@@ -10,19 +11,10 @@ import { Sshd } from './sshd.ts'
  * nothing at that port.
  */
 
-const SSH = 22
 const LED = 2222
 const LIFETIME_S = 4
 
-const config = () => `
-listen = ["[::]:62201"]
-public = "10.77.0.1:62201"
-name = "home"
-state = "state"
-
-[firewall]
-backend = "nftables"
-
+const SERVICES = `
 [services.inner]
 ports = ["tcp/${LED}"]
 forward = ["10.88.0.2:${SSH}", "[fd88::2]:${SSH}"]
@@ -31,38 +23,22 @@ max_lifetime = "1m"
 `
 
 describeWithNamespaces('one packet opens a port that leads to a host behind', () => {
+  let scene: Scene
   let lab: Lab
-  let program: Awaited<ReturnType<typeof buildDaemon>>
   let daemon: Daemon
   let client: Client
   let sshd: Sshd
-  let people = 0
 
   beforeAll(async () => {
-    ;[lab, program] = await Promise.all([openLab(), buildDaemon()])
-    sshd = new Sshd(lab.container)
     // It speaks now and then by itself: a session that was cut is told so when it does.
-    await sshd.start(SSH, 'ClientAliveInterval 1', 'ClientAliveCountMax 30')
-    client = new Client(lab.client)
-    daemon = new Daemon(lab.server, program.path, config)
-    await daemon.start()
+    const own = ['ClientAliveInterval 1', 'ClientAliveCountMax 30']
+    scene = await openScene({ services: SERVICES, sshd: { on: 'container', own } })
+    ;({ lab, daemon, client, sshd } = scene)
   })
   afterEach(() => Promise.all([lab.client.rest(), lab.stranger.rest()]))
-  afterAll(async () => {
-    await daemon?.remove()
-    await lab?.close()
-    client?.remove()
-    sshd?.remove()
-    program?.remove()
-  })
+  afterAll(() => scene?.close())
 
-  /** A code opens once, so every test has somebody of its own; the running daemon takes them up. */
-  async function somebody() {
-    people++
-    const enrolment = await daemon.enrol(`person-${people}`, 'inner')
-    await client.add(enrolment)
-    return enrolment
-  }
+  const somebody = () => scene.somebody('inner')
 
   const places = () => [lab.server.v4, lab.server.v6]
 

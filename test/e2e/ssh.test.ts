@@ -1,30 +1,22 @@
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { describeWithNamespaces, type Lab, openLab } from '../netns/lab.ts'
+import { describeWithNamespaces, type Lab } from '../netns/lab.ts'
 import { until } from '../server/kit.ts'
-import { buildDaemon, Daemon, type Enrolment } from './daemon.ts'
+import type { Enrolment } from './daemon.ts'
 import { Laptop } from './laptop.ts'
-import { Sshd } from './sshd.ts'
+import { openScene, type Scene, SSH } from './scene.ts'
+import type { Sshd } from './sshd.ts'
 
 /*
  * What people do behind a door: ssh, scp and git, as they are, through `ProxyCommand oneknock proxy`
  * and through `Match exec "oneknock knock --if-needed"`. Real programs, a real guard, a real gate.
  */
 
-const SSH = 22
 const GATE = 2222
 
-const config = () => `
-listen = ["[::]:62201"]
-public = "10.77.0.1:62201"
-name = "home"
-state = "state"
-
-[firewall]
-backend = "nftables"
-
+const SERVICES = `
 [services.ssh]
 ports = ["tcp/${SSH}"]
 lifetime = "30s"
@@ -35,26 +27,16 @@ lifetime = "30s"
 `
 
 describeWithNamespaces('ssh behind a door', () => {
+  let scene: Scene
   let lab: Lab
-  let program: Awaited<ReturnType<typeof buildDaemon>>
-  let daemon: Daemon
   let sshd: Sshd
   let laptop: Laptop
-  let people = 0
 
   beforeAll(async () => {
-    ;[lab, program] = await Promise.all([openLab(), buildDaemon()])
-    sshd = new Sshd(lab.server)
-    await sshd.start(SSH)
-    daemon = new Daemon(lab.server, program.path, config)
-    await daemon.start()
+    scene = await openScene({ services: SERVICES, sshd: { on: 'server' } })
+    ;({ lab, sshd } = scene)
   })
-  afterAll(async () => {
-    await daemon?.remove()
-    await lab?.close()
-    sshd?.remove()
-    program?.remove()
-  })
+  afterAll(() => scene?.close())
 
   beforeEach(() => {
     laptop = new Laptop(lab.client)
@@ -66,10 +48,8 @@ describeWithNamespaces('ssh behind a door', () => {
     laptop.remove()
   })
 
-  /** A code opens once, so every test has somebody of its own. */
   async function somebody(services = 'ssh', ...flags: string[]): Promise<Enrolment> {
-    people++
-    const enrolment = await daemon.enrol(`person-${people}`, services)
+    const enrolment = await scene.enrol(services)
     const codes = flags.length > 0 ? flags : ['--otp-command', laptop.codes('home', enrolment)]
     await laptop.add('home', enrolment, ...codes)
     return enrolment
@@ -182,9 +162,16 @@ describeWithNamespaces('ssh behind a door', () => {
   it('leaves a session alone when the door is shut behind it', async () => {
     await somebody()
     laptop.sshConfig(sshd.identity, ...PROXY())
-    const shut = join(laptop.folder, 'shut')
-    const session = ssh('sh', '-c', `'while [ ! -e ${shut} ]; do sleep 0.1; done; echo still here'`)
-    await laptop.run(['sh', '-c', 'until oneknock close home | grep -q closed; do sleep 0.1; done'])
+    const [inside, shut] = [join(laptop.folder, 'inside'), join(laptop.folder, 'shut')]
+    const stays = `touch ${inside}; while [ ! -e ${shut} ]; do sleep 0.1; done; echo still here`
+    const session = ssh('sh', '-c', `'${stays}'`)
+    // Open is not yet in: whoever shuts it in between shuts ssh out.
+    await until(
+      () => existsSync(inside),
+      isInside => isInside,
+      15_000,
+    )
+    expect((await laptop.run(['oneknock', 'close', 'home'])).stdout).toMatch(/^closed: ssh/)
     expect(await lab.client.probe('tcp', lab.server.v4, SSH)).toBe('silent')
     writeFileSync(shut, '')
     expect(await session).toMatchObject({ status: 0, stdout: 'still here\n' })
