@@ -4,9 +4,8 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { readCertificate } from '../../../server/src/config/certificate.ts'
 import { formatConfigError, parseConfig } from '../../../server/src/config.ts'
+import { complaints, FILE } from './reading.ts'
 import { scratch } from './scratch.ts'
-
-const FILE = '/etc/oneknock/oneknockd.toml'
 
 /** A configuration that is right but for what the lines say; they stand from line 8 on. */
 const withHttp = (lines: string, more = ''): string => `public = "gate.example.com"
@@ -18,11 +17,6 @@ gate = { listen = "0.0.0.0:8443", forward = "127.0.0.1:443" }
 [http]
 ${lines}
 ${more}`
-
-async function complaints(text: string): Promise<string[]> {
-  const config = await parseConfig(FILE, text)
-  return config.ok ? [] : config.error.map(formatConfigError).map(line => line.replace(FILE, ''))
-}
 
 describe('[http]', () => {
   it('is absent unless it is written, and understood if it is', async () => {

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { radiusPlanOf } from '../../../server/src/compose/radius.ts'
-import { parseConfig } from '../../../server/src/config.ts'
 import { parseNetwork } from '../../../shared/src/index.ts'
+import * as reading from './reading.ts'
 
 const HEAD = `public = "gate.example.com"
 [services.vpn]
@@ -15,17 +15,8 @@ const CLIENT = 'address = "192.0.2.1"\nsecret_file = "/etc/oneknock/radius-vpn"\
 const UPSTREAM = 'upstream = ["192.0.2.9"]\nupstream_secret_env = "UPSTREAM"\n'
 
 const client = (own: string, name = 'vpn') => `[radius.clients.${name}]\n${own}\n`
-const parse = (text: string) => parseConfig('/etc/oneknock/oneknockd.toml', HEAD + text)
-
-async function problems(text: string): Promise<string[]> {
-  const parsed = await parse(text)
-  return parsed.ok ? [] : parsed.error.map(({ key, message }) => `${key}: ${message}`)
-}
-
-async function radius(text: string) {
-  const parsed = await parse(text)
-  return parsed.ok ? parsed.value.radius : expect.fail(JSON.stringify(parsed.error))
-}
+const problems = (text: string) => reading.problems(HEAD + text)
+const radius = async (text: string) => (await reading.good(HEAD + text)).radius
 
 describe('[radius]', () => {
   it('is not there unless it is written', async () => {
