@@ -1,4 +1,4 @@
-import { expect, vi } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { systemClock } from '../../server/src/core/clock.ts'
 import { hookConformance } from '../server/hooks/conformance.ts'
 import { serviceOn, tcp, udp, useLab } from './fixture.ts'
@@ -29,4 +29,15 @@ describeWithNamespaces('ipset', () => {
     },
     { tolerance: TOLERANCE },
   )
+
+  it('leaves no set behind of a configuration that is refused', async () => {
+    const { server } = fixture.lab
+    const guard = fixture.guard({ services: [ssh] })
+    await guard.start()
+    const names = () => server.run('ipset', 'list', '-name')
+    const before = await names()
+    const impossible = serviceOn('impossible', [tcp(70_000)])
+    await expect(guard.configure({ services: [ssh, impossible] })).rejects.toThrow('70000')
+    expect(await names()).toBe(before)
+  })
 }, ['ipset', 'iptables'])

@@ -21,6 +21,12 @@ import { SetWriter } from './writer.ts'
 
 const TABLES = ['mangle', 'raw'] as const
 
+/** For `iptables-restore` of one family. */
+interface Script {
+  readonly family: Family
+  readonly text: string
+}
+
 /**
  * The guard as ipset's sets and rules of iptables that look into them. It is not one transaction:
  * sets come before the rules that name them, and each table changes whole.
@@ -66,25 +72,26 @@ export class IpsetKernel implements GuardKernel {
   }
 
   async replace(guard: Guard, { open, live, trial }: Filling): Promise<void> {
-    const { zones, spaPorts } = guard
+    const { zones } = guard
     const onTrial = trial !== undefined
     const sets = setsOf(guard, onTrial)
+    const before = await this.#sets()
     await this.#programs.ipset(sets.map(createLine))
-    const scripts = await Promise.all(
-      this.#families.map(async family => {
-        const tables = [mangleTable(guard, family, onTrial), rawTable(spaPorts, family)]
-        return { family, script: await this.#scriptFor(family, tables) }
-      }),
-    )
-    // Whole or not at all: what would be refused is found before anything is changed.
-    for (const { family, script } of scripts) await this.#programs.test(family, script)
+    let scripts: readonly Script[]
+    try {
+      scripts = await this.#scriptsFor(guard, onTrial)
+    } catch (error) {
+      const fresh = sets.filter(({ name }) => !before.includes(name))
+      await this.#programs.ipset(fresh.map(({ name }) => `destroy ${name}`))
+      throw error
+    }
     await this.#programs.ipset([
       ...sets.flatMap(sentinelLine),
       ...live.flatMap(liveLine),
       ...(onTrial ? trialLines(zones, trial) : []),
       ...swapLines(zones, open),
     ])
-    for (const { family, script } of scripts) await this.#programs.restore(family, script)
+    for (const { family, text } of scripts) await this.#programs.restore(family, text)
     this.#zones = zones
     const wanted = new Set(sets.map(({ name }) => name))
     const stale = (await this.#sets()).filter(name => !wanted.has(name))
@@ -127,6 +134,18 @@ export class IpsetKernel implements GuardKernel {
 
   async #present(family: Family, table: string): Promise<Present> {
     return readTable(await this.#programs.save(family, table))
+  }
+
+  /** Whole or not at all: what would be refused is found before anything is changed. */
+  async #scriptsFor(guard: Guard, onTrial: boolean): Promise<readonly Script[]> {
+    const scripts = await Promise.all(
+      this.#families.map(async family => {
+        const tables = [mangleTable(guard, family, onTrial), rawTable(guard.spaPorts, family)]
+        return { family, text: await this.#scriptFor(family, tables) }
+      }),
+    )
+    for (const { family, text } of scripts) await this.#programs.test(family, text)
+    return scripts
   }
 
   async #scriptFor(family: Family, tables: readonly Table[]): Promise<string> {
