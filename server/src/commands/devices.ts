@@ -4,7 +4,7 @@ import { byLabel } from '../users/user.ts'
 import { editUser } from './edit-user.ts'
 import { invitationOf, newDevice } from './enrol.ts'
 import { Failure } from './failure.ts'
-import { notifyDaemon } from './notify.ts'
+import { statusOfChange } from './notify.ts'
 import { print, printJson } from './output.ts'
 import { withQr } from './qr.ts'
 import { openSettings } from './settings.ts'
@@ -48,8 +48,7 @@ It is a secret, good for 24 hours, and not shown again:
 ${options.invitationQr ? withQr(invitation) : invitation}
 `)
   }
-  await notifyDaemon(config)
-  return 0
+  return statusOfChange(config)
 }
 
 export async function removeDevice(
@@ -70,5 +69,5 @@ export async function removeDevice(
   })
   if (options.json) printJson({ user: name, device: label })
   else print(`${name} has no device "${label}" any more.\n`)
-  return (await notifyDaemon(config)) === 'refused' ? 1 : 0
+  return statusOfChange(config)
 }

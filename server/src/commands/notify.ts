@@ -21,3 +21,7 @@ export async function notifyDaemon({ state }: Pick<Config, 'state'>): Promise<No
     return 'refused'
   }
 }
+
+/** For a change that is made: the exit status, 0 if it counts by now or there is no daemon yet. */
+export const statusOfChange = async (config: Pick<Config, 'state'>): Promise<number> =>
+  (await notifyDaemon(config)) === 'refused' ? 1 : 0

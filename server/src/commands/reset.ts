@@ -3,7 +3,7 @@ import { setFactors } from '../users/edit.ts'
 import { canAsk, confirmed } from './confirm.ts'
 import { editUser } from './edit-user.ts'
 import { newRecoveryCodes, newTotp, otpauthOf } from './enrol.ts'
-import { notifyDaemon } from './notify.ts'
+import { statusOfChange } from './notify.ts'
 import { colourAllowed, print, printJson } from './output.ts'
 import { renderQr, shortenOtpauth } from './qr.ts'
 import { recoveryAndSecret } from './secrets-shown.ts'
@@ -37,5 +37,5 @@ any more. Nothing below is shown again.
     await confirmed(totp, `${name} has the authenticator of before; delete what was scanned`)
     await replace()
   }
-  return (await notifyDaemon(config)) === 'refused' ? 1 : 0
+  return statusOfChange(config)
 }

@@ -15,7 +15,7 @@ import {
   otpauthOf,
 } from './enrol.ts'
 import { Failure } from './failure.ts'
-import { notifyDaemon } from './notify.ts'
+import { statusOfChange } from './notify.ts'
 import { colourAllowed, print, printJson } from './output.ts'
 import { renderQr, shortenOtpauth, withQr } from './qr.ts'
 import { recoveryAndSecret } from './secrets-shown.ts'
@@ -66,14 +66,13 @@ export async function addUser(name: string, options: UserAddOptions): Promise<nu
     print(invited(user, device.label, options.invitationQr ? withQr(invitation) : invitation))
     print(recoveryAndSecret(recovery.texts, formatTotpSecret(totp.secret), 2))
   }
-  if (!ask) await notifyDaemon(config)
+  const status = ask ? 0 : await statusOfChange(config)
   // Last, so that all of it stands on a screen of 24 lines.
   if (!options.json) print(renderQr(shortenOtpauth(otpauth), colourAllowed()))
-  if (!ask) return 0
+  if (!ask) return status
   await confirmed(totp, `${name} was not added; delete what was scanned`)
   await create(config, user)
-  await notifyDaemon(config)
-  return 0
+  return statusOfChange(config)
 }
 
 function knownServices(config: Config, asked: readonly string[]): string[] {

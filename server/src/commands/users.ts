@@ -5,7 +5,7 @@ import { removeFile, StoreError } from '../users/store.ts'
 import { loadDirectory, loadUser, userFile } from '../users.ts'
 import { checkName } from './enrol.ts'
 import { configFailure, Failure } from './failure.ts'
-import { notifyDaemon } from './notify.ts'
+import { statusOfChange } from './notify.ts'
 import { formatTable, print, printJson, remark } from './output.ts'
 import { becomeOwnerOf } from './owner.ts'
 import { openSettings } from './settings.ts'
@@ -46,7 +46,7 @@ export async function removeUser(name: string, options: UserOptions): Promise<nu
   if (options.json) printJson({ user: name })
   else print(`${name} is no user any more.\n`)
   const state = loadStateFolder(options.config)
-  if (state.ok) return (await notifyDaemon({ state: state.value })) === 'refused' ? 1 : 0
+  if (state.ok) return statusOfChange({ state: state.value })
   remark(
     'A running daemon cannot take this up until the configuration is right; see: oneknockd check',
   )

@@ -15,7 +15,7 @@ import { askUnechoed, readInput } from './ask-secret.ts'
 import { editUser } from './edit-user.ts'
 import { checkName } from './enrol.ts'
 import { Failure } from './failure.ts'
-import { notifyDaemon } from './notify.ts'
+import { statusOfChange } from './notify.ts'
 import { print, printJson } from './output.ts'
 import { openSettings } from './settings.ts'
 import { findUser } from './users.ts'
@@ -60,7 +60,7 @@ export async function addYubiKey(
   })
   if (options.json) printJson(described(name, token, options))
   else print(`${name} has a YubiKey "${label}" now, ${token.publicId}.\n${toWrite(token, options)}`)
-  return (await notifyDaemon(config)) === 'refused' ? 1 : 0
+  return statusOfChange(config)
 }
 
 /** A lost token is no good any more, at once. */
@@ -83,7 +83,7 @@ export async function removeYubiKey(
   })
   if (options.json) printJson({ user: name, yubikey: label })
   else print(`${name} has no YubiKey "${label}" any more.\n`)
-  return (await notifyDaemon(config)) === 'refused' ? 1 : 0
+  return statusOfChange(config)
 }
 
 function checkFree({ name, yubikeys = [] }: User, label: string): void {

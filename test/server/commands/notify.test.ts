@@ -40,11 +40,16 @@ it('a daemon that does not take it up is not passed over', async () => {
     throw new Error('the configuration is wrong')
   })
   try {
-    expect(await s.run(['user', 'add', 'alice', '-s', 'web', '--json'])).toMatchObject({
-      status: 0,
-      stdout: expect.stringContaining('"user":"alice"'),
+    const refused = {
+      status: 1,
       stderr: 'The running daemon has NOT taken it up: the configuration is wrong\n',
+    }
+    expect(await s.run(['user', 'add', 'alice', '-s', 'web', '--json'])).toMatchObject({
+      ...refused,
+      stdout: expect.stringContaining('"user":"alice"'),
     })
+    expect(await s.run(['device', 'add', 'alice', 'phone'])).toMatchObject(refused)
+    expect(await s.run(['user', 'remove', 'alice'])).toMatchObject(refused)
   } finally {
     await control.close()
   }
