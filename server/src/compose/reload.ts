@@ -45,8 +45,8 @@ export async function reload(
   if (newPlans instanceof Error) return fail({ code: 'listen', message: newPlans.message })
   try {
     await step('listen', listener.listen([...before.config.listen, ...next.config.listen]))
-    await step('listen', http.configure(newPlans.http, before.config.http?.listen))
-    await step('listen', radius.configure(newPlans.radius, before.config.radius?.listen))
+    await step('listen', http.configure(plans.http, next.config.http?.listen))
+    await step('listen', radius.configure(plans.radius, next.config.radius?.listen))
     for (const hook of hooks) {
       await step('hook', hook.configure(hookConfig(next)))
       configured.push(hook)

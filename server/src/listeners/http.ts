@@ -52,8 +52,8 @@ export interface HttpOptions {
 
 export interface HttpListener extends Listener {
   /**
-   * Listens as the plan says, for connections to come; those in progress go on. `alsoAt` keeps what
-   * was listened at before, until a reload is whole. If anything fails all stays.
+   * Listens as the plan says, for connections to come; those in progress go on. `alsoAt` is where the
+   * next plan will, once a reload is whole. If anything fails all stays.
    */
   configure(plan: HttpPlan | undefined, alsoAt?: readonly Endpoint[]): Promise<void>
   readonly plan: HttpPlan | undefined
