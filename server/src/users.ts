@@ -1,12 +1,21 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { fail, isName, NAME_RULE, ok, type Result } from '@oneknock/shared'
+import {
+  equalBytes,
+  fail,
+  isName,
+  KEY_BYTES,
+  NAME_RULE,
+  ok,
+  type Result,
+  readU32,
+} from '@oneknock/shared'
 import type { ConfigError, Problem } from './config/error.ts'
 import { checkPrivateFolder, readTrusted, type TrustedFile } from './config/files.ts'
 import { locate, parseToml } from './config/toml.ts'
 import type { Config } from './config.ts'
-import { type Directory, isOnline, type User } from './core/directory.ts'
+import { type Device, type Directory, isOnline, type User } from './core/directory.ts'
 import { readUser } from './users/user.ts'
 
 /** Some three hundred devices: no person has as many. */
@@ -32,14 +41,14 @@ export async function loadDirectory(
   const listed = listFolder(config.usersFolder)
   if (!listed.ok) return fail([listed.error])
   const users = new Map<string, User>()
-  const deviceOfKey = new Map<string, string>()
+  const holders: Holders = new Map()
   const failures: Failure[] = []
   for (const [index, name] of listed.value.entries()) {
     if (index % FILES_AT_ONCE === 0) await setImmediate()
     const read = readFile(userFile(config.usersFolder, name), name, config)
     if (!read.ok) failures.push(read.error)
     else {
-      const shared = sharedKeys(read.value.user, deviceOfKey)
+      const shared = sharedKeys(read.value.user, holders)
       if (shared.length > 0) failures.push({ ...read.value, problems: shared })
       users.set(name, read.value.user)
     }
@@ -110,16 +119,23 @@ const askingNobody = ({ yubikeys = [] }: User): Problem[] =>
     message: 'the configuration names no validation server; write [yubikey] there',
   }))
 
+/** Devices by how their keys begin: texts of whole keys would take several times as long to look up. */
+type Holders = Map<number, Device[]>
+
 /** Two devices with one key could not be told apart, so neither could be taken away. */
-function sharedKeys(user: User, deviceOfKey: Map<string, string>): Problem[] {
-  return user.devices.flatMap(({ id, label, key }) => {
-    const text = Buffer.from(key).toString('latin1')
-    const other = deviceOfKey.get(text)
-    deviceOfKey.set(text, other ?? id)
-    if (other === undefined) return []
-    const message = `is the key of ${other} too; give each device its own with: oneknockd device add`
-    return [{ code: 'conflict', path: ['devices', label, 'key'], message }]
-  })
+function sharedKeys(user: User, holders: Holders): Problem[] {
+  const problems: Problem[] = []
+  for (const device of user.devices) {
+    const beginning = readU32(device.key, 0) | 0
+    const alike = holders.get(beginning)
+    const other = alike?.find(({ key }) => equalBytes(key, 0, device.key, 0, KEY_BYTES))
+    if (alike) alike.push(device)
+    else holders.set(beginning, [device])
+    if (!other) continue
+    const message = `is the key of ${other.id} too; give each device its own with: oneknockd device add`
+    problems.push({ code: 'conflict', path: ['devices', device.label, 'key'], message })
+  }
+  return problems
 }
 
 const explain = async (failure: Failure): Promise<ConfigError[]> =>

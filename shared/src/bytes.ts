@@ -19,6 +19,10 @@ export function fromHex(text: string): Uint8Array | undefined {
 }
 
 const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+/** What a character of it stands for, by its code; −1 for all others. */
+const BASE64URL_VALUES = Int8Array.from({ length: 128 }, (_, code) =>
+  BASE64URL.indexOf(String.fromCharCode(code)),
+)
 
 /** RFC 4648 section 5, without padding. */
 export function toBase64Url(bytes: Uint8Array): string {
@@ -41,8 +45,8 @@ export function fromBase64Url(text: string): Uint8Array | undefined {
   let held = 0
   let bits = 0
   let at = 0
-  for (const char of text) {
-    const value = BASE64URL.indexOf(char)
+  for (let i = 0; i < text.length; i++) {
+    const value = BASE64URL_VALUES[text.charCodeAt(i)] ?? -1
     if (value < 0) return undefined
     held = ((held << 6) | value) & 0xffffff
     bits += 6

@@ -17,17 +17,19 @@ const UNKNOWN = 'a known key'
 
 /** A table with these keys and no other. A key that is left out is given to its schema as `undefined`. */
 export function table<const S extends Shape>(shape: S) {
+  const known = Object.keys(shape)
   return v.pipe(
     v.custom<Table>(isTable, 'write a table'),
     v.rawTransform<Table, Output<S>>(({ dataset, addIssue }) => {
       const input = dataset.value
       for (const key of Object.keys(input)) {
         if (Object.hasOwn(shape, key)) continue
-        const message = unknownKey(key, Object.keys(shape))
+        const message = unknownKey(key, known)
         addIssue({ message, expected: UNKNOWN, path: [step(input, key)] })
       }
-      const read = (key: string) => item(shape[key]!, input, key, addIssue)
-      return Object.fromEntries(Object.keys(shape).map(key => [key, read(key)])) as Output<S>
+      const output: Record<string, unknown> = {}
+      for (const key of known) output[key] = item(shape[key]!, input, key, addIssue)
+      return output as Output<S>
     }),
   )
 }

@@ -1,5 +1,5 @@
-import { EPOCH_MS, epochOf, readU32, writeU64 } from '@oneknock/shared'
-import { deriveKey, MacStates } from './macs.ts'
+import { EPOCH_MS, epochOf, readU32 } from '@oneknock/shared'
+import { HintKeys } from './hint-keys.ts'
 import { Presence } from './presence.ts'
 
 /** Fewest slots of a table: below this, doubling costs more than it saves. */
@@ -18,7 +18,7 @@ const NOWHERE = -1
 export class HintTable {
   /** Minutes to either side of now. */
   readonly #reach: number
-  readonly #keys = new MacStates()
+  readonly #keys = new HintKeys()
   #devices = 0
   /** Numbers below `#devices` that nobody has. A hint under their wiped keys could be anybody's guess. */
   readonly #free = new Set<number>()
@@ -38,7 +38,7 @@ export class HintTable {
   /** Takes in a device; its packets are found at once. */
   add(deviceKey: Uint8Array): number {
     const device = this.#newNumber()
-    this.#keys.set(device, deriveKey(deviceKey, 'hint'))
+    this.#keys.set(device, deviceKey)
     for (const minute of this.#minutes.values()) {
       // A minute still being filled gets to this device by itself.
       if (minute.filled === device) minute.filled++
@@ -50,7 +50,9 @@ export class HintTable {
   /** No packet of this device is found any more. */
   remove(device: number): void {
     for (const minute of this.#minutes.values()) {
-      if (minute.filled > device) minute.forget(this.#hint(device, minute)[1]! >>> 0, device)
+      if (minute.filled <= device) continue
+      this.#keys.make(device, minute.epoch)
+      minute.forget(this.#keys.low, device)
     }
     this.#keys.wipe(device)
     this.#free.add(device)
@@ -88,8 +90,9 @@ export class HintTable {
   }
 
   /**
-   * Computes at most `count` hints of the minutes around `nowMs` and of the one after them; says
-   * whether there is more to do. Nearest minutes first: after a clock's step they are missed most.
+   * Computes at most `count` hints of the minutes around `nowMs` and of the one after them, or makes
+   * room for one of them, which takes as long; says whether there is more to do. Nearest minutes
+   * first: after a clock's step they are missed most.
    */
   prepare(nowMs: number, count: number): boolean {
     const epoch = epochOf(nowMs)
@@ -97,7 +100,12 @@ export class HintTable {
     let left = count
     let more = false
     for (const wanted of this.#wanted()) {
-      const minute = this.#minutes.get(wanted) ?? this.#begin(wanted)
+      const minute = this.#minutes.get(wanted)
+      if (!minute) {
+        more = true
+        if (left === count) this.#begin(wanted)
+        break
+      }
       const until = Math.min(this.#devices, minute.filled + left)
       left -= until - minute.filled
       this.#fill(minute, until)
@@ -109,7 +117,8 @@ export class HintTable {
 
   /** Whether no packet of the present window is missed; the minute ahead may still be to do. */
   get isCurrent(): boolean {
-    return this.#searched.every(({ filled }) => filled === this.#devices)
+    const isReady = ({ filled }: Minute) => filled === this.#devices
+    return this.#searched.length === this.#reach * 2 + 1 && this.#searched.every(isReady)
   }
 
   #wanted(): number[] {
@@ -146,9 +155,9 @@ export class HintTable {
 
   #insert(minute: Minute, device: number): void {
     if (this.#devices > this.#presence.capacity) this.#enlargePresence()
-    const hint = this.#hint(device, minute)
-    const high = hint[0]! >>> 0
-    minute.insert(high, hint[1]! >>> 0, device)
+    this.#keys.make(device, minute.epoch)
+    const { high, low } = this.#keys
+    minute.insert(high, low, device)
     this.#presence.add(high, minute.lane)
   }
 
@@ -160,12 +169,6 @@ export class HintTable {
     }
   }
 
-  /** Its first two words: the hint. */
-  #hint(device: number, { epoch }: Minute): Int32Array {
-    writeU64(epochBytes, 0, epoch)
-    return this.#keys.sign(device, epochBytes, epochBytes.length)
-  }
-
   #newNumber(): number {
     for (const device of this.#free) {
       this.#free.delete(device)
@@ -174,8 +177,6 @@ export class HintTable {
     return this.#devices++
   }
 }
-
-const epochBytes = new Uint8Array(8)
 
 /**
  * One minute's hints: open addressing over typed arrays, less than half full, so that the usual

@@ -8,6 +8,7 @@ import { deriveKey, deriveKeys, MacStates, type TagMacs } from './macs.ts'
  * shown to have the device's key some tens of microseconds.
  */
 const READY_MAX = 8192
+const NUMBERS_MIN = 16
 
 /** The devices that may knock: by hint, and with their keys at hand. */
 export class Keyring {
@@ -17,7 +18,7 @@ export class Keyring {
   /** By the same number as the hints: whose tag it is has to be found out for strangers' packets too. */
   readonly #tagMacs: TagMacs
   /** Those whose key it has: made when a packet first has the device's hint, so that a start is quick. */
-  readonly #hasTagKey: boolean[] = []
+  #hasTagKey = new Uint8Array(NUMBERS_MIN)
   readonly #ready = new Map<string, DerivedKeys>()
 
   constructor(freshnessMs: number, tagMacs: TagMacs = new MacStates()) {
@@ -31,7 +32,8 @@ export class Keyring {
 
   /** Makes these the devices that may knock; what has not changed keeps its place. */
   assign(devices: Iterable<Device>): void {
-    const wanted = new Map([...devices].map(device => [device.id, device]))
+    const wanted = new Map<string, Device>()
+    for (const device of devices) wanted.set(device.id, device)
     for (const [id, number] of this.#numbers) {
       const device = wanted.get(id)
       if (!device || !sameKey(device.key, this.#devices[number]!.key)) this.#remove(id, number)
@@ -47,12 +49,8 @@ export class Keyring {
 
   /** In constant time: whether this device made the packet. */
   hasMade(number: number, packet: Uint8Array): boolean {
-    const device = this.#devices[number]
-    if (!device) return false
-    if (!this.#hasTagKey[number]) {
-      this.#tagMacs.set(number, deriveKey(device.key, 'knockAuthenticate'))
-      this.#hasTagKey[number] = true
-    }
+    // Its device itself is not looked at: among very many, each look is into memory that no cache has.
+    if (!this.#hasTagKey[number] && !this.#makeTagKey(number)) return false
     return this.#tagMacs.verifiesTag(number, packet)
   }
 
@@ -65,8 +63,21 @@ export class Keyring {
     return keys
   }
 
+  #makeTagKey(number: number): boolean {
+    const device = this.#devices[number]
+    if (!device) return false
+    this.#tagMacs.set(number, deriveKey(device.key, 'knockAuthenticate'))
+    this.#hasTagKey[number] = 1
+    return true
+  }
+
   #add({ id, key }: Device): number {
     const number = this.hints.add(key)
+    if (number >= this.#hasTagKey.length) {
+      const grown = new Uint8Array(2 * this.#hasTagKey.length)
+      grown.set(this.#hasTagKey)
+      this.#hasTagKey = grown
+    }
     this.#numbers.set(id, number)
     return number
   }
@@ -74,7 +85,7 @@ export class Keyring {
   #remove(id: string, number: number): void {
     this.hints.remove(number)
     this.#tagMacs.wipe(number)
-    this.#hasTagKey[number] = false
+    this.#hasTagKey[number] = 0
     this.#devices[number] = undefined
     this.#numbers.delete(id)
     this.#ready.delete(id)

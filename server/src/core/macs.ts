@@ -64,7 +64,8 @@ export class MacStates implements TagMacs {
 /** Of the last MAC. */
 const mac = new Int32Array(HASH_WORDS)
 
-const SALT_STATE = new Int32Array(STATE_WORDS)
+/** Of HKDF's salt: what each extraction begins with. */
+export const SALT_STATE = new Int32Array(STATE_WORDS)
 absorbKey(SHA256, KEY_SALT, SALT_STATE, 0)
 /** Keys of 32 bytes are one block of HKDF's output, the one numbered 1. */
 const BLOCK_NUMBER = 1
