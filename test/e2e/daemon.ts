@@ -7,19 +7,9 @@ import { fileURLToPath } from 'node:url'
 import { parseTotpSecret, totpCode, totpStep } from '@oneknock/shared'
 import { build } from 'esbuild'
 import type { Namespace, Ran } from '../netns/namespace.ts'
+import { type GuardBackend, NOBODY, unprivileged } from '../netns/rights.ts'
 import { until } from '../server/kit.ts'
 
-/** nobody and nogroup, and nothing but the right to manage the network. */
-const NOBODY = 65534
-/** What the daemon needs for a guard of nftables. */
-const RIGHTS = '+net_admin'
-
-const unprivileged = (rights: string): string[] => [
-  'setpriv',
-  ...[`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--no-new-privs'],
-  ...[`--inh-caps=-all,${rights}`, `--ambient-caps=-all,${rights}`],
-  ...[`--bounding-set=-all,${rights}`, '--'],
-]
 const CLIENT = fileURLToPath(new URL('../../client/dist/bin/oneknock.js', import.meta.url))
 
 /** The daemon's own sources as one file that another user may read, wherever the checkout is. */
@@ -67,7 +57,7 @@ export interface Enrolment {
   readonly secret: string
 }
 
-/** The daemon as its unit would run it: in a namespace without root and with one capability, or here. */
+/** The daemon as its unit would run it: in a namespace without root and with what its guard needs, or here. */
 export class Daemon {
   readonly folder: string
   readonly output: string[] = []
@@ -75,8 +65,13 @@ export class Daemon {
   readonly #program: readonly string[]
   #process: ChildProcess | undefined
 
-  constructor(place: Place, program: string, config: (folder: string) => string, rights = RIGHTS) {
-    const prefix = place === HERE ? [] : unprivileged(rights)
+  constructor(
+    place: Place,
+    program: string,
+    config: (folder: string) => string,
+    guard: GuardBackend = 'nftables',
+  ) {
+    const prefix = place === HERE ? [] : unprivileged(guard)
     this.#place = place
     this.#program = [...prefix, process.execPath, program]
     this.folder = mkdtempSync(join(tmpdir(), 'oneknock-e2e-'))

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { describeWithNamespaces, type Lab } from '../netns/lab.ts'
+import { GUARD_BACKENDS, GUARD_PROGRAMS, type GuardBackend } from '../netns/rights.ts'
 import { until } from '../server/kit.ts'
 import { type Client, type Daemon, oathtool } from './daemon.ts'
 import { openScene, type Scene, SSH } from './scene.ts'
@@ -25,7 +26,18 @@ ports = ["tcp/${PUBLISHED}"]
 lifetime = "${LIFETIME_S}s"
 `
 
-describeWithNamespaces('one packet opens one door', () => {
+/** Milliseconds by which the kernel's end may be late, and be seen: sets of ipset count in seconds. */
+const LATE = { nftables: 1000, ipset: 2000 }
+
+for (const backend of GUARD_BACKENDS) {
+  describeWithNamespaces(
+    `one packet opens one door, by ${backend}`,
+    () => throughTheDoor(backend),
+    GUARD_PROGRAMS[backend],
+  )
+}
+
+function throughTheDoor(backend: GuardBackend): void {
   let scene: Scene
   let lab: Lab
   let daemon: Daemon
@@ -33,7 +45,7 @@ describeWithNamespaces('one packet opens one door', () => {
   let sshd: Sshd
 
   beforeAll(async () => {
-    scene = await openScene({ services: SERVICES, sshd: { on: 'server' } })
+    scene = await openScene({ backend, services: SERVICES, sshd: { on: 'server' } })
     ;({ lab, daemon, client, sshd } = scene)
   })
 
@@ -83,14 +95,32 @@ describeWithNamespaces('one packet opens one door', () => {
     await closes(SSH, lab.server.v6)
   })
 
-  it('takes the codes of a real authenticator, each once', async () => {
+  it('leaves alone what the host only forwards, and a container’s own way out', async () => {
+    await lab.container.listen('tcp', SSH)
+    await lab.stranger.listen('tcp', SSH)
+    expect(await lab.client.probe('tcp', lab.container.v4, SSH, { limitMs: 2000 })).toBe('open')
+    expect(await lab.stranger.probe('tcp', lab.container.v6, SSH, { limitMs: 2000 })).toBe('open')
+    await lab.stranger.run('ip', 'route', 'replace', '10.88.0.0/24', 'via', lab.server.v4)
+    expect(await lab.container.probe('tcp', lab.stranger.v4, SSH, { limitMs: 2000 })).toBe('open')
+  })
+
+  it('ends a grant on time with the daemon killed right after it, and knows it afterwards', async () => {
     const alice = await somebody()
     const code = await oathtool(alice.secret)
     expect((await client.knock(alice, 'ssh', '--otp', code)).status).toBe(0)
-    const again = await client.knock(alice, 'ssh', '--otp', code)
-    expect(again).toMatchObject({ status: 4, said: { status: 'refused', reason: 'factor-used' } })
+    await daemon.end('SIGKILL')
+    const killedAt = performance.now()
+    expect(await lab.client.probe('tcp', lab.server.v4, SSH, { limitMs: 2000 })).toBe('open')
     await closes(SSH, lab.server.v4)
+    expect(performance.now() - killedAt).toBeLessThan(LIFETIME_S * 1000 + LATE[backend])
+    expect(await lab.stranger.probe('tcp', lab.server.v4, SSH)).toBe('silent')
+    await daemon.start()
+    const again = await client.knock(alice, 'ssh', '--otp', code)
+    expect(again.said).toMatchObject({ reason: 'factor-used' })
   })
+
+  // What follows depends on who keeps the guard no more than the tests in netns/ show.
+  if (backend !== 'nftables') return
 
   it('guards a port that is published to a container, as sshd’s', async () => {
     await lab.container.listen('tcp', 80)
@@ -111,13 +141,13 @@ describeWithNamespaces('one packet opens one door', () => {
     await lab.server.nft('delete table ip published')
   })
 
-  it('leaves alone what the host only forwards, and a container’s own way out', async () => {
-    await lab.container.listen('tcp', SSH)
-    await lab.stranger.listen('tcp', SSH)
-    expect(await lab.client.probe('tcp', lab.container.v4, SSH, { limitMs: 2000 })).toBe('open')
-    expect(await lab.stranger.probe('tcp', lab.container.v6, SSH, { limitMs: 2000 })).toBe('open')
-    await lab.stranger.run('ip', 'route', 'replace', '10.88.0.0/24', 'via', lab.server.v4)
-    expect(await lab.container.probe('tcp', lab.stranger.v4, SSH, { limitMs: 2000 })).toBe('open')
+  it('takes the codes of a real authenticator, each once', async () => {
+    const alice = await somebody()
+    const code = await oathtool(alice.secret)
+    expect((await client.knock(alice, 'ssh', '--otp', code)).status).toBe(0)
+    const again = await client.knock(alice, 'ssh', '--otp', code)
+    expect(again).toMatchObject({ status: 4, said: { status: 'refused', reason: 'factor-used' } })
+    await closes(SSH, lab.server.v4)
   })
 
   it('has guard and grants back within two seconds after nft flush ruleset', async () => {
@@ -155,21 +185,6 @@ describeWithNamespaces('one packet opens one door', () => {
     await client.add(moved)
     expect((await client.knock(moved, 'ssh')).status).toBe(0)
     await client.close(moved)
-  })
-
-  it('ends a grant on time with the daemon killed right after it, and knows it afterwards', async () => {
-    const alice = await somebody()
-    const code = await oathtool(alice.secret)
-    expect((await client.knock(alice, 'ssh', '--otp', code)).status).toBe(0)
-    await daemon.end('SIGKILL')
-    const killedAt = performance.now()
-    expect(await lab.client.probe('tcp', lab.server.v4, SSH, { limitMs: 2000 })).toBe('open')
-    await closes(SSH, lab.server.v4)
-    expect(performance.now() - killedAt).toBeLessThan(LIFETIME_S * 1000 + 1000)
-    expect(await lab.stranger.probe('tcp', lab.server.v4, SSH)).toBe('silent')
-    await daemon.start()
-    const again = await client.knock(alice, 'ssh', '--otp', code)
-    expect(again.said).toMatchObject({ reason: 'factor-used' })
   })
 
   it('looks to nmap like a port that the firewall drops', async () => {
@@ -215,4 +230,4 @@ describeWithNamespaces('one packet opens one door', () => {
     expect(strangers).toEqual([])
     expect(lines.every(line => line.includes('length 128'))).toBe(true)
   })
-})
+}

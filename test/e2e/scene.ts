@@ -1,8 +1,11 @@
 import { type Lab, openLab } from '../netns/lab.ts'
+import type { GuardBackend } from '../netns/rights.ts'
 import { buildDaemon, Client, Daemon, type Enrolment } from './daemon.ts'
 import { Sshd } from './sshd.ts'
 
 export interface SceneOptions {
+  /** nftables, unless told otherwise. */
+  readonly backend?: GuardBackend
   /** Tables of the configuration. */
   readonly services: string
   /** Where sshd runs, at its own port, and with which lines of configuration. */
@@ -25,6 +28,7 @@ export interface Scene {
 export const SSH = 22
 
 export async function openScene({
+  backend = 'nftables',
   services,
   sshd: { on, own = [] },
 }: SceneOptions): Promise<Scene> {
@@ -32,7 +36,8 @@ export async function openScene({
   const sshd = new Sshd(lab[on])
   await sshd.start(SSH, ...own)
   const client = new Client(lab.client)
-  const daemon = new Daemon(lab.server, program.path, () => configWith(services))
+  const config = configWith(backend, services)
+  const daemon = new Daemon(lab.server, program.path, () => config, backend)
   await daemon.start()
   let people = 0
   const enrol = (services: string) => daemon.enrol(`person-${++people}`, services)
@@ -53,12 +58,12 @@ export async function openScene({
   }
 }
 
-const configWith = (services: string): string => `
+const configWith = (backend: GuardBackend, services: string): string => `
 listen = ["[::]:62201"]
 public = "10.77.0.1:62201"
 name = "home"
 state = "state"
 
 [firewall]
-backend = "nftables"
+backend = "${backend}"
 ${services}`

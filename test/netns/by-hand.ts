@@ -1,5 +1,5 @@
-import type { GuardBackend } from './guard.ts'
 import type { Host } from './host.ts'
+import type { GuardBackend } from './rights.ts'
 
 /*
  * What somebody else does to a guard, or beside it, with the programs that each kind is made with.

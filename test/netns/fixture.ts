@@ -4,8 +4,9 @@ import type { Port, Service } from '../../server/src/core/directory.ts'
 import type { Opening } from '../../server/src/core/openings.ts'
 import { service } from '../server/hooks/service.ts'
 import { bundle } from './bundle.ts'
-import { GUARD_BACKENDS, Guard, type GuardBackend, type GuardOptions } from './guard.ts'
+import { Guard, type GuardOptions } from './guard.ts'
 import { describeWithNamespaces, type Lab, openLab } from './lab.ts'
+import { GUARD_BACKENDS, GUARD_PROGRAMS, type GuardBackend } from './rights.ts'
 
 export interface Fixture {
   /** Open from the first test on. */
@@ -46,8 +47,6 @@ export function useLab(backend: GuardBackend = 'nftables'): Fixture {
   }
 }
 
-const TOOLS = { nftables: [], ipset: ['ipset', 'iptables'] }
-
 /** The same for every guard there is: what they promise does not depend on who keeps it. */
 export function describeGuards(
   name: string,
@@ -56,7 +55,7 @@ export function describeGuards(
 ): void {
   for (const backend of GUARD_BACKENDS) {
     describeWithNamespaces(`${backend}: ${name}`, () => tests(useLab(backend), backend), [
-      ...TOOLS[backend],
+      ...GUARD_PROGRAMS[backend],
       ...programs,
     ])
   }

@@ -4,7 +4,7 @@ import type { GuardHook } from '../../server/src/hooks/guard.ts'
 import type { HookConfig } from '../../server/src/hooks/hook.ts'
 import { IpsetHook } from '../../server/src/hooks/ipset.ts'
 import { NftablesHook } from '../../server/src/hooks/nftables.ts'
-import type { GuardBackend } from './guard.ts'
+import type { GuardBackend } from './rights.ts'
 import { serve } from './rpc.ts'
 
 const HOOKS = { nftables: NftablesHook, ipset: IpsetHook }

@@ -7,23 +7,8 @@ import type { GuardEvent } from '../../server/src/hooks/guard/events.ts'
 import type { HookConfig } from '../../server/src/hooks/hook.ts'
 import { type CuttingHook, HookError, type LivingHook } from '../../server/src/hooks/hook.ts'
 import type { Namespace } from './namespace.ts'
+import { type GuardBackend, unprivileged } from './rights.ts'
 import { Remote } from './rpc.ts'
-
-/** iptables opens a raw socket to ask for the number of a set. */
-const RIGHTS = { nftables: '+net_admin', ipset: '+net_admin,+net_raw' }
-
-/** As nobody, with nothing but the right to manage the network, or without that too. */
-const unprivileged = (backend: GuardBackend, capable: boolean): string[] => {
-  const rights = capable ? `-all,${RIGHTS[backend]}` : '-all'
-  return [
-    'setpriv',
-    ...['--reuid=65534', '--regid=65534', '--clear-groups', '--no-new-privs'],
-    ...[`--inh-caps=${rights}`, `--ambient-caps=${rights}`, `--bounding-set=${rights}`, '--'],
-  ]
-}
-
-export const GUARD_BACKENDS = ['nftables', 'ipset'] as const
-export type GuardBackend = (typeof GUARD_BACKENDS)[number]
 
 export interface GuardOptions extends Partial<HookConfig> {
   /** nftables, unless told otherwise. */
@@ -60,7 +45,7 @@ export class Guard implements LivingHook, CuttingHook {
       ...(ifDead !== undefined && { ifDead }),
     }
     this.#process = namespace.spawn(
-      [...unprivileged(backend, capable), process.execPath, program],
+      [...unprivileged(capable ? backend : undefined), process.execPath, program],
       {
         env: { ...process.env, PATH: [path, process.env.PATH].filter(Boolean).join(':') },
       },

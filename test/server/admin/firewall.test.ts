@@ -56,7 +56,7 @@ describeWithNamespaces('oneknockd firewall', () => {
 
   it('does the same with ipset: on trial, for good, and gone', async () => {
     await daemon.remove()
-    daemon = new Daemon(lab.server, program.path, () => config('ipset'), '+net_admin,+net_raw')
+    daemon = new Daemon(lab.server, program.path, () => config('ipset'), 'ipset')
     const guard = async () =>
       JSON.parse((await daemon.command('doctor', '--json')).stdout).find(
         ({ check }: { check: string }) => check === 'guard',
