@@ -1,7 +1,6 @@
-// Bundles a plain knock into one file, all the commands into another, and the TUI into others that only
-// it loads. Commands are CommonJS: Node starts that some 10 ms sooner than modules, and what a command
-// imports when it runs, Node's own parts too, is evaluated only then. The TUI is modules, since Ink
-// awaits at its top level.
+// Bundles a plain knock into one file, all the commands into another, and the TUI into a third; a small
+// one loads them. All are CommonJS: Node starts that some 10 ms sooner than modules, what is imported when
+// it is needed is evaluated only then, and V8's compiled code of it can be kept (src/code-cache.ts).
 import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,6 +15,9 @@ const common = {
   outdir: out,
   bundle: true,
   platform: 'node',
+  format: 'cjs',
+  // `require` instead: Node's loader of modules takes a quarter of all that a knock does.
+  supported: { 'dynamic-import': false },
   target: 'node20.19',
   minify: true,
   legalComments: 'none',
@@ -28,17 +30,6 @@ const WITHOUT_FILE = {
     'yoga-layout\n\nCopyright (c) Meta Platforms, Inc. and affiliates.\nMIT License, in the words of those above.\n',
 }
 
-/** What few knocks need, and would only have to be read: in files of their own. */
-const apart = {
-  name: 'the commands, the TUI and the authenticator apart',
-  setup({ onResolve }) {
-    const external = path => () => ({ path, external: true })
-    onResolve({ filter: /^\.\/plain-program\.ts$/ }, external('./knock.js'))
-    onResolve({ filter: /^\.\/program\.ts$/ }, external('./commands.js'))
-    onResolve({ filter: /\/tui\/start\.tsx$/ }, external('./tui.mjs'))
-    onResolve({ filter: /\/stored-secret\.ts$/ }, external('./stored-secret.js'))
-  },
-}
 /** Ink draws nothing where CI is set, and waits for a debugger where DEV is: not on a person's terminal. */
 const withoutModes = {
   name: 'Ink without CI and DEV',
@@ -46,49 +37,87 @@ const withoutModes = {
     const replace = (filter, contents) => onLoad({ filter }, () => ({ contents }))
     replace(/\/is-in-ci\/index\.js$/, 'export default false')
     replace(/\/ink\/build\/utils\.js$/, 'export const isDev = () => false')
-    replace(/\/ink\/build\/devtools\.js$/, '')
+    edit(onLoad, /\/ink\/build\/reconciler\.js$/, [
+      [/await import\('\.\/devtools\.js'\)/, 'undefined'],
+      [/await loadPackageJson\(\)/, 'undefined'],
+      [/async function loadPackageJson\(\) \{[^}]+\}/, ''],
+    ])
+  },
+}
+/**
+ * Ink's layout engine has its WebAssembly as text of its own making, and is waited for at the top level.
+ * Here it comes as bytes, and is there at once: it is small.
+ */
+const layoutAtOnce = {
+  name: 'Yoga at once',
+  setup({ onLoad, onResolve }) {
+    const glue = /\/yoga-wasm-base64-esm\.js$/
+    const bytes = /data:application\/octet-stream;base64,([\w+/=]+)/
+    edit(onLoad, /\/yoga-layout\/dist\/src\/index\.js$/, [
+      [/^/, `import wasm from 'yoga.wasm';\n${instantiateAtOnce};\n`],
+      [/await loadYoga\(\)/, 'instantiateAtOnce(loadYoga, wasm)'],
+    ])
+    edit(onLoad, glue, [
+      [bytes, ''],
+      [/import\.meta\.url/, 'undefined'],
+    ])
+    onResolve({ filter: /^yoga\.wasm$/ }, async ({ importer }) => ({
+      path: join(dirname(importer), '..', 'binaries', 'yoga-wasm-base64-esm.js'),
+      namespace: 'yoga.wasm',
+    }))
+    onLoad({ filter: glue, namespace: 'yoga.wasm' }, async ({ path }) => {
+      const [, base64] = bytes.exec(await readFile(path, 'utf8'))
+      return { contents: Buffer.from(base64, 'base64'), loader: 'binary' }
+    })
   },
 }
 
+/** Goes into the bundle. */
+function instantiateAtOnce(load, wasm) {
+  const yoga = {
+    instantiateWasm(imports, done) {
+      const instance = new WebAssembly.Instance(new WebAssembly.Module(wasm), imports)
+      done(instance)
+      return instance.exports
+    },
+  }
+  load(yoga)
+  return yoga
+}
+
+/** Replaces what is there once, and says so if a new version has it no more. */
+function edit(onLoad, filter, changes) {
+  onLoad({ filter, namespace: 'file' }, async ({ path }) => {
+    let contents = await readFile(path, 'utf8')
+    for (const [from, to] of changes) {
+      if (!from.test(contents)) throw new Error(`${path} has no ${from}`)
+      contents = contents.replace(from, to)
+    }
+    return { contents }
+  })
+}
+
+// An earlier build may have left other files.
+await rm(out, { recursive: true, force: true })
 await mkdir(out, { recursive: true })
 const bundles = await Promise.all([
   build({
     ...common,
     entryPoints: { oneknock: 'src/main.ts', knock: 'src/plain-program.ts' },
-    format: 'cjs',
-    plugins: [apart],
-    // `require` instead: Node's loader of modules takes a quarter of all that a knock does.
-    supported: { 'dynamic-import': false },
   }),
   build({
     ...common,
     entryPoints: { commands: 'src/program.ts' },
-    format: 'cjs',
     define: { ONEKNOCK_VERSION: JSON.stringify(version) },
-    plugins: [apart],
   }),
-  build({ ...common, entryPoints: { 'stored-secret': 'src/stored-secret.ts' }, format: 'cjs' }),
   build({
     ...common,
-    entryPoints: { tui: 'src/tui/start.tsx' },
-    format: 'esm',
-    splitting: true,
-    outExtension: { '.js': '.mjs' },
-    chunkNames: 'tui-[name]-[hash]',
+    entryPoints: { tui: 'src/tui-program.ts' },
     alias: { 'string-width': join(here, 'src', 'tui', 'columns.ts') },
-    define: {
-      'process.env.NODE_ENV': '"production"',
-      // The layout engine would fetch its own bytes from a data: URL, for which Node loads all of HTTP.
-      fetch: 'undefined',
-    },
-    // Some of what Ink uses is CommonJS, and asks for Node's own parts by name.
-    banner: {
-      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-    },
-    plugins: [withoutModes],
+    define: { 'process.env.NODE_ENV': '"production"' },
+    plugins: [withoutModes, layoutAtOnce],
   }),
 ])
-await removeStale(bundles)
 await writeFile(join(out, 'package.json'), '{ "type": "commonjs" }\n')
 await chmod(join(out, 'oneknock.js'), 0o755)
 await writeFile(join(out, 'LICENSES.txt'), await licences(bundles.flatMap(bundled)))
@@ -97,15 +126,6 @@ await writeFile(join(out, 'LICENSES.txt'), await licences(bundles.flatMap(bundle
 const { manualPage } = await import('./dist/manual.js')
 await mkdir(join(here, 'dist', 'man'), { recursive: true })
 await writeFile(join(here, 'dist', 'man', 'oneknock.1'), manualPage(version))
-
-/** What an earlier build has left: a part of the TUI is named by what is in it. */
-async function removeStale(built) {
-  const current = built
-    .flatMap(({ metafile }) => Object.keys(metafile.outputs))
-    .map(path => basename(path))
-  const left = (await readdir(out)).filter(name => name.endsWith('.mjs') && !current.includes(name))
-  await Promise.all(left.map(name => rm(join(out, name))))
-}
 
 /** The files of which something is left in the bundle. */
 function bundled({ metafile }) {
@@ -116,7 +136,7 @@ function bundled({ metafile }) {
 
 /** What the packages in the bundle ask to be passed on with it. */
 async function licences(paths) {
-  const folders = paths.flatMap(path => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? [])
+  const folders = paths.flatMap(path => /^[^:]*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? [])
   const texts = [...new Set(folders)].sort().map(async folder => {
     const file = (await readdir(join(here, folder))).find(name => /^licen[cs]e/i.test(name))
     const said = WITHOUT_FILE[basename(folder)]

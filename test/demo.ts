@@ -28,6 +28,7 @@ const environment = {
   ...process.env,
   XDG_CONFIG_HOME: join(folder, 'client'),
   XDG_STATE_HOME: join(folder, 'client', 'state'),
+  XDG_CACHE_HOME: join(folder, 'client', 'cache'),
   XDG_RUNTIME_DIR: '',
   NO_COLOR: '1',
 }

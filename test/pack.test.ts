@@ -40,6 +40,7 @@ beforeAll(async () => {
     HOME: process.env.HOME,
     XDG_CONFIG_HOME: folder,
     XDG_STATE_HOME: join(folder, 'state'),
+    XDG_CACHE_HOME: join(folder, 'cache'),
   })
   const workspaces = PACKAGES.flatMap(name => ['-w', name])
   await run('npm', ['pack', '--silent', ...workspaces, '--pack-destination', archives], ROOT)

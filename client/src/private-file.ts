@@ -26,12 +26,18 @@ const OTHERS = 0o077
 
 /** The text, `undefined` if there is no such file. Throws what the system throws for all else. */
 export function readPrivate(path: string): Result<string | undefined, Insecure> {
+  const bytes = readPrivateBytes(path)
+  return bytes.ok ? ok(bytes.value?.toString('utf8')) : bytes
+}
+
+/** The same, as it is. */
+export function readPrivateBytes(path: string): Result<Buffer | undefined, Insecure> {
   const fd = unlessAbsent(() => openSync(path, 'r'))
   if (fd === undefined) return ok(undefined)
   try {
     // Of what was opened, not of what the name shows: nobody can swap it in between.
     const isPrivate = checkPrivate(path, fstatSync(fd), '600')
-    return isPrivate.ok ? ok(readFileSync(fd, 'utf8')) : isPrivate
+    return isPrivate.ok ? ok(readFileSync(fd)) : isPrivate
   } finally {
     closeSync(fd)
   }
@@ -54,9 +60,9 @@ export function writeNewPrivate(path: string, text: string): boolean {
   }
 }
 
-/** Puts a text in the place of what is there, whole or not at all, durably. */
-export const replacePrivate = (path: string, text: string): void =>
-  putPrivate(path, text, renameSync)
+/** Puts a content in the place of what is there, whole or not at all, durably. */
+export const replacePrivate = (path: string, content: string | Uint8Array): void =>
+  putPrivate(path, content, renameSync)
 
 /** What somebody who was killed while they wrote has left: it may hold what is to be sealed. */
 export function removeTemporaries(path: string): void {
@@ -71,6 +77,12 @@ export function removeTemporaries(path: string): void {
 export function removeDurably(path: string): void {
   unlinkSync(path)
   syncFolder(path)
+}
+
+/** Whether it is there, and belongs to whoever runs this. */
+export function isOwnFolder(path: string): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  return stats?.isDirectory() === true && stats.uid === (process.getuid?.() ?? stats.uid)
 }
 
 /** Whoever can write a profile runs commands as its user; whoever can read one knocks as them. */
@@ -89,11 +101,15 @@ function checkPrivate(path: string, stats: Stats, mode: string): Result<void, In
   })
 }
 
-function putPrivate(path: string, text: string, put: (from: string, to: string) => void): void {
+function putPrivate(
+  path: string,
+  content: string | Uint8Array,
+  put: (from: string, to: string) => void,
+): void {
   const temporary = `${path}.${crypto.randomUUID()}.tmp`
   try {
     withFile(openSync(temporary, 'wx', 0o600), fd => {
-      writeFileSync(fd, text)
+      writeFileSync(fd, content)
       fsyncSync(fd)
     })
     put(temporary, path)

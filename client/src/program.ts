@@ -2,7 +2,7 @@ import { CommanderError } from 'commander'
 import { complain, oneLine } from './complaint.ts'
 import type { Definition } from './definitions/definition.ts'
 import { defineCommands } from './definitions.ts'
-import { EXEC, EXIT, type Exit } from './exit.ts'
+import { EXEC, EXIT } from './exit.ts'
 import { warn } from './output.ts'
 
 /** Put in by the bundler, from package.json. */
@@ -11,7 +11,7 @@ declare const ONEKNOCK_VERSION: string
 /** Runs one command line, and gives its exit status. */
 export async function run(args: readonly string[]): Promise<number> {
   try {
-    return await (args.length === 0 ? startTui() : runCommand(args))
+    return await runCommand(args)
   } catch (error) {
     // Commander has said it already.
     const exit = error instanceof CommanderError ? error.exitCode : complain(error)
@@ -19,8 +19,6 @@ export async function run(args: readonly string[]): Promise<number> {
     return args[0] === 'exec' && exit !== EXIT.opened ? EXEC.failed : exit
   }
 }
-
-const startTui = async (): Promise<Exit> => (await import('./commands/tui.ts')).tuiCommand()
 
 async function runCommand(args: readonly string[]): Promise<number> {
   let exit: number = EXIT.opened

@@ -1,8 +1,8 @@
-import { mkdirSync, statSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { fail, ok, type Result } from '@oneknock/shared'
-import { checkPrivateFolder } from './private-file.ts'
+import { checkPrivateFolder, isOwnFolder } from './private-file.ts'
 
 /**
  * Where the runs of this machine tell each other what is open: below XDG_RUNTIME_DIR, which is gone
@@ -10,7 +10,8 @@ import { checkPrivateFolder } from './private-file.ts'
  */
 function runtimeFolder(env: NodeJS.ProcessEnv = process.env): string {
   const runtime = env.XDG_RUNTIME_DIR ?? ''
-  if (isAbsolute(runtime) && isOwn(runtime)) return join(runtime, 'oneknock')
+  // `sudo -E` leaves the caller's: what root makes there, the caller could not use afterwards.
+  if (isAbsolute(runtime) && isOwnFolder(runtime)) return join(runtime, 'oneknock')
   const state = env.XDG_STATE_HOME ?? ''
   const home = isAbsolute(state) ? state : join(homedir(), '.local', 'state')
   return join(home, 'oneknock', hostname())
@@ -25,10 +26,4 @@ export function prepareRuntime(folder = runtimeFolder()): Result<string, string>
   } catch (error) {
     return fail(`cannot use ${folder}: ${(error as NodeJS.ErrnoException).code ?? error}`)
   }
-}
-
-/** `sudo -E` leaves the caller's: what root makes there, the caller could not use afterwards. */
-function isOwn(path: string): boolean {
-  const stats = statSync(path, { throwIfNoEntry: false })
-  return stats?.isDirectory() === true && stats.uid === (process.getuid?.() ?? stats.uid)
 }

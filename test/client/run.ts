@@ -26,6 +26,7 @@ export class Home {
     PATH: process.env.PATH,
     XDG_CONFIG_HOME: this.path,
     XDG_STATE_HOME: join(this.path, 'state'),
+    XDG_CACHE_HOME: join(this.path, 'cache'),
   }
 
   file(name: string): string {

@@ -168,6 +168,7 @@ export class Client {
     const home = [
       `XDG_CONFIG_HOME=${this.#folder}`,
       `XDG_STATE_HOME=${this.#folder}/state`,
+      `XDG_CACHE_HOME=${this.#folder}/cache`,
       'XDG_RUNTIME_DIR=',
     ]
     const environment = [...before, 'env', ...home, 'NO_COLOR=1']

@@ -27,6 +27,7 @@ export class Laptop {
       XDG_CONFIG_HOME: join(this.folder, 'config'),
       XDG_RUNTIME_DIR: '',
       XDG_STATE_HOME: join(this.folder, 'state'),
+      XDG_CACHE_HOME: join(this.folder, 'cache'),
       GIT_CONFIG_GLOBAL: '/dev/null',
       GIT_SSH_COMMAND: `ssh -F ${join(this.folder, 'ssh_config')}`,
     })

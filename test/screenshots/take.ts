@@ -41,7 +41,7 @@ function goWithin(): number {
 
 async function take(): Promise<void> {
   const path = mkdtempSync(join(tmpdir(), 'oneknock-screenshots-'))
-  const env = { PATH: process.env.PATH, XDG_CONFIG_HOME: path }
+  const env = { PATH: process.env.PATH, XDG_CONFIG_HOME: path, XDG_CACHE_HOME: join(path, 'cache') }
   nameHosts(join(path, 'hosts'))
   const daemon = await Daemon.start({
     services: { ssh: '30m', wiki: '30m', inventory: '10h' },

@@ -41,8 +41,8 @@ describe.skipIf(lacking(hasTmux) || lacking(isRoot) || lacking(hasSshd))('over s
   /** In the place of Node on this machine: Node on the other. */
   async function sit(sitting: Sitting = {}): Promise<Tmux> {
     const options = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'LogLevel=ERROR']
-    const { XDG_CONFIG_HOME, XDG_STATE_HOME } = home.env
-    const there = `XDG_CONFIG_HOME=${XDG_CONFIG_HOME} XDG_STATE_HOME=${XDG_STATE_HOME} ${process.execPath} ${BIN}`
+    const { XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_CACHE_HOME } = home.env
+    const there = `XDG_CONFIG_HOME=${XDG_CONFIG_HOME} XDG_STATE_HOME=${XDG_STATE_HOME} XDG_CACHE_HOME=${XDG_CACHE_HOME} ${process.execPath} ${BIN}`
     const far = join(home.path, 'far')
     const script = `#!/bin/sh
 exec ssh -F none -t -i '${sshd.identity}' -p ${port} \\

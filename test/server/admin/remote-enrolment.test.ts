@@ -77,11 +77,11 @@ describe.skipIf(lacking(existsSync('/usr/sbin/sshd')))('enrolling over ssh, as d
     const asked = await sshd.ask(key('another'), '127.0.0.1', SELF, 'laptop-2')
     expect(asked.status).toBe(0)
     expect(asked.stdout).toMatch(/^oneknock:\/\/[^\n]+\n$/)
-    const added = spawn(process.execPath, [CLIENT, 'add'], { env: { XDG_CONFIG_HOME: home } })
+    const env = { XDG_CONFIG_HOME: home, XDG_CACHE_HOME: join(home, 'cache') }
+    const added = spawn(process.execPath, [CLIENT, 'add'], { env })
     const ended = new Promise(resolve => added.once('exit', resolve))
     added.stdin.end(asked.stdout)
     expect(await ended).toBe(0)
-    const env = { XDG_CONFIG_HOME: home }
     const listed = await run([process.execPath, CLIENT, 'list', '--json'], { env })
     expect(JSON.parse(listed.stdout)).toMatchObject({ user: 'alice', device: 'laptop-2' })
     const { devices } = await g.json('user', 'show', 'alice')

@@ -1,7 +1,16 @@
-import { EXIT, type Exit, Failure } from '../exit.ts'
+import { complain } from './complaint.ts'
+import { EXIT, type Exit, Failure } from './exit.ts'
 
 /** No arguments: a person at a terminal gets the screen, and a script that lost its arguments a word. */
-export async function tuiCommand(): Promise<Exit> {
+export async function run(): Promise<number> {
+  try {
+    return await show()
+  } catch (error) {
+    return complain(error)
+  }
+}
+
+async function show(): Promise<Exit> {
   const { stdin, stdout, env } = process
   if (!stdin.isTTY || !stdout.isTTY || env.TERM === 'dumb') {
     throw new Failure(
@@ -9,6 +18,6 @@ export async function tuiCommand(): Promise<Exit> {
       'no command, and no terminal to draw on; in scripts: oneknock knock TARGET (see oneknock --help)',
     )
   }
-  const { startTui } = await import('../tui/start.tsx')
+  const { startTui } = await import('./tui/start.tsx')
   return startTui()
 }
