@@ -8,7 +8,8 @@ export interface FirstConfig {
 
 /** The file that `init` writes: it works as it stands, and shows what else there is. */
 export const firstConfig = (first: FirstConfig): string => `\
-# oneknockd. After a change, \`oneknockd check\` says everything that is wrong with it.
+# oneknockd. After a change, \`oneknockd check\` says everything that is wrong with it. docs/configuration.md
+# of the project has every key.
 
 # Where packets come in, over UDP.
 listen = ["[::]:62201"]
