@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
 import { systemClock } from '../../server/src/core/clock.ts'
 import type { GuardEvent } from '../../server/src/hooks/guard/events.ts'
-import { Channel } from '../../server/src/hooks/nftables/channel.ts'
+import { CHILD_LINES, Channel } from '../../server/src/hooks/nftables/channel.ts'
 import { describeWithNamespaces } from './lab.ts'
 import { holdNamespace, Namespace } from './namespace.ts'
 
@@ -73,6 +73,18 @@ describeWithNamespaces('nftables: one channel to nft', () => {
     const printed = await channel.run('list set inet t s')
     expect(printed.match(/10\.0\.\d+\.\d+/g)).toHaveLength(many.length)
     expect(printed).not.toContain('datatype')
+  })
+
+  it('relieves a child that remembers too much, and nobody notices', async () => {
+    const children = () => namespace.run('sh', '-c', 'pgrep --ns $$ --nslist net -x nft || true')
+    await channel.run('list tables')
+    const first = await children()
+    for (let line = 1; line <= CHILD_LINES; line++) await channel.run('list tables')
+    await channel.run(add('192.0.2.1'))
+    await vi.waitFor(async () => expect((await children()).trim()).toMatch(/^\d+$/))
+    expect(await children()).not.toBe(first)
+    expect(await inSet()).toContain('192.0.2.1')
+    expect(events).toEqual([])
   })
 
   it('finishes what it was given before it stops, and takes no more', async () => {

@@ -4,10 +4,11 @@ import { type Answer, firstLine } from './answer.ts'
 
 /**
  * A command that reads nothing of the ruleset, so it costs the same beside thousands of chains. nft
- * answers it when it is done with the line before: the answer acknowledges that.
+ * answers it when it is done with the line before: the answer acknowledges that. It prints each word
+ * of its own, and of this type there are fewest.
  */
-const ACKNOWLEDGE = 'describe ipv4_addr'
-const ACKNOWLEDGED = /(?:^|\n)datatype ipv4_addr [^\n]*\n$/
+const ACKNOWLEDGE = 'describe integer'
+const ACKNOWLEDGED = /(?:^|\n)datatype integer [^\n]*\n$/
 /** The acknowledgement may arrive in pieces; it is no longer than this. */
 const TAIL = 256
 /** Milliseconds that it has to end by itself once its input has ended. */
@@ -20,6 +21,8 @@ export class InteractiveNft {
   readonly exited: Promise<string>
   /** Whether it has answered yet. A build without an interactive mode never does. */
   answered = false
+  /** How many lines it was given. */
+  asked = 0
 
   #settle: ((answer: Answer) => void) | undefined
   #gone: string | undefined
@@ -51,6 +54,7 @@ export class InteractiveNft {
   ask(line: string, limitMs: number): Promise<Answer> {
     if (this.#gone !== undefined) return Promise.resolve({ kind: 'gone', message: this.#gone })
     this.#output = this.#tail = this.#complaint = ''
+    this.asked++
     return new Promise(resolve => {
       const timer = setTimeout(() => {
         this.#hung = true
