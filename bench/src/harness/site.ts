@@ -85,8 +85,8 @@ async function peopled(
     return child
   }
   try {
-    // Not beside the knocker, which looks at the door without a pause.
-    const echo = await keep(startChild<Echo>('echo', { side: 'receiver', through: serverSide }))
+    // Not beside the daemon, which has its answer to seal when the first look comes through.
+    const echo = await keep(startChild<Echo>('echo', { side: 'sender', through: serverSide }))
     await echo.ask('listen', { host: range.host, port: servicePort })
     const daemon = await keep(startDaemon(world, { through: serverSide }))
     const knocker = await keep(
