@@ -1,3 +1,4 @@
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import { fail, ok, type Result } from '@oneknock/shared'
 import { ask } from './compose/approvals.ts'
 import { type StartError, StartFailure, step } from './compose/failure.ts'
@@ -5,6 +6,7 @@ import { makeHooks, serves } from './compose/hooks.ts'
 import { makeHttp, planOf } from './compose/http.ts'
 import { logLedger, logUdp } from './compose/notes.ts'
 import { makeRadius, radiusPlanOf } from './compose/radius.ts'
+import { rehearse } from './compose/rehearsal.ts'
 import { reload } from './compose/reload.ts'
 import { devicesOf, type Settings } from './compose/settings.ts'
 import { holdFolder, openState } from './compose/state.ts'
@@ -62,6 +64,8 @@ export interface TrialOfGuard {
 
 /** Hints computed at once before the daemon is ready. */
 const HINTS_AT_START = 10_000
+/** Milliseconds after the start until the rehearsal: a start has enough to do. */
+const REHEARSAL_MS = 300
 
 /**
  * Makes a running daemon of its settings: the one place that names concrete parts. What was begun is
@@ -125,8 +129,9 @@ async function start(
     const written = await ledger.append(event, options)
     metrics?.wrote(clock.monotonic() - began, written.ok ? undefined : written.error.why)
     if (written.ok) {
-      logEvent(log, event)
       trail.tell({ at, event })
+      // A door waits for this turn to end, and a line of the log is a write of its own.
+      setImmediate(logEvent, log, event)
     } else if (written.error.why !== 'another-daemon') {
       log.error({ why: written.error.why }, written.error.message)
     }
@@ -226,6 +231,11 @@ async function start(
     )
   }
   await record({ event: 'note', what: 'started' })
+  const rehearsal = setTimeout(async () => {
+    if (await rehearse({ random, now: clock.now(), turn: turnOfTheLoop })) return
+    log.error('a good knock does not open: please report it')
+  }, REHEARSAL_MS)
+  undo.push(async () => clearTimeout(rehearsal))
 
   const unlock = (user: string): Promise<boolean> => {
     const event = { event: 'unlocked', user } as const
