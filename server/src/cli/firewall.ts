@@ -3,7 +3,9 @@ import type { FirewallOptions } from '../commands/firewall.ts'
 import { act, examples, JSON_OPTION } from './declare.ts'
 
 export function declareFirewall(program: Command): void {
-  const firewall = program.command('firewall').description('the guard in the kernel (nftables)')
+  const firewall = program
+    .command('firewall')
+    .description('the guard in the kernel (nftables, ipset)')
 
   firewall
     .command('show')

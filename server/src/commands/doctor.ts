@@ -15,7 +15,7 @@ import { flowOffload, otherChains } from '../doctor/chains.ts'
 import { doorFindings } from '../doctor/door.ts'
 import { type Finding, finding, fine, type State } from '../doctor/finding.ts'
 import { forwarding, tracking } from '../doctor/forwarding.ts'
-import { guardFindings, setsFinding } from '../doctor/guard.ts'
+import { guardFindings, setsFindings } from '../doctor/guard.ts'
 import { clock, disk, ledgerClock, receiveBuffer } from '../doctor/host.ts'
 import { linkFindings } from '../doctor/links.ts'
 import { modes } from '../doctor/modes.ts'
@@ -133,7 +133,7 @@ async function setsGuard(config: Config): Promise<Finding[]> {
   if (config.firewall.backend !== 'ipset') return []
   const ports = [...config.services.values()].flatMap(service => service.ports)
   try {
-    return [setsFinding(ports, await readSetsGuard(config))]
+    return setsFindings(ports, await readSetsGuard(config), bootWanted(config))
   } catch (error) {
     const found = error instanceof Error ? error.message : 'its rules may not be seen'
     return [finding('guard', 'unknown', found, 'run as root, with ipset and iptables installed')]
@@ -162,14 +162,16 @@ async function firewall(config: Config): Promise<Finding[]> {
 }
 
 async function guardWanted(config: Config) {
-  const file = bootFile(config)
   return {
     ports: [...config.services.values()].flatMap(({ ports }) => ports),
     lease: config.firewall.ifDead === undefined ? undefined : await readLease(),
-    bootFile: file,
-    bootText: renderGuard(config),
-    savedText: read(file),
+    ...bootWanted(config),
   }
+}
+
+function bootWanted(config: Config) {
+  const file = bootFile(config)
+  return { bootFile: file, bootText: renderGuard(config), savedText: read(file) }
 }
 
 /** The rules of the older kernel interface are not in nft's listing. */

@@ -21,13 +21,7 @@ const TRIAL_MAX = 24 * 3600_000
 
 /** The rules that the configuration leads to, as the boot unit loads them. Needs no rights. */
 export async function show(options: FirewallOptions): Promise<number> {
-  const config = await guardedConfig(options.config)
-  if (!hasBootFile(config)) {
-    throw new Failure(
-      'show prints what the boot unit loads, which is for nftables; to see the guard of ipset run: iptables-save; ipset list',
-    )
-  }
-  print(renderGuard(config))
+  print(renderGuard(await guardedConfig(options.config)))
   return 0
 }
 
@@ -36,14 +30,11 @@ export async function apply(options: FirewallOptions): Promise<number> {
   const config = await guardedConfig(options.config)
   const running = await askPatiently(config.state, { command: 'firewall', action: 'apply' })
   if (running === undefined) await inWords(putUp(config, 'for good'))
-  if (!hasBootFile(config)) {
-    if (options.json) printJson({ guard: 'for good' })
-    else print('The guard stands for good. After the next boot the daemon puts it up.\n')
-    if (running === undefined) remark('No daemon runs, so nobody is let in before one does.')
-    return 0
-  }
   const file = bootFile(config)
   await replaceFile(file, async () => renderGuard(config))
+  // One that another backend left would close its ports at boot, and nobody would open them.
+  const { former } = bootFiles(config)
+  if (existsSync(former)) await removeFile(former)
   if (options.json) printJson({ guard: 'for good', saved: file })
   else print(`The guard stands for good, and is saved for the next boot in ${file}.\n`)
   if (running === undefined) remark('No daemon runs, so nobody is let in before one does.')
@@ -78,19 +69,24 @@ export async function remove(options: FirewallOptions): Promise<number> {
     throw new Failure('the running daemon keeps the guard up; stop it first, then remove the guard')
   }
   const wasThere = await inWords(takeAway(config))
-  const file = bootFile(config)
-  const wasSaved = existsSync(file)
-  if (wasSaved) await removeFile(file)
-  if (options.json) printJson({ removed: wasThere, forgotten: wasSaved })
+  const { current, former } = bootFiles(config)
+  const saved = [current, former].filter(file => existsSync(file))
+  for (const file of saved) await removeFile(file)
+  if (options.json) printJson({ removed: wasThere, forgotten: saved.length > 0 })
   else print(wasThere ? 'The guard is gone: its ports are open.\n' : 'There was no guard.\n')
   return 0
 }
 
-/** Only a guard of nftables can be put up at boot without the daemon. */
-const hasBootFile = ({ firewall }: Config): boolean => firewall.backend === 'nftables'
-
 /** What the boot unit loads; it lies beside the configuration. */
-export const bootFile = ({ file }: Config): string => join(dirname(file), 'guard.nft')
+export const bootFile = (config: Config): string => bootFiles(config).current
+
+function bootFiles({ file, firewall: { backend } }: Config) {
+  const [nft, sh] = ['guard.nft', 'guard.sh'].map(name => join(dirname(file), name)) as [
+    string,
+    string,
+  ]
+  return backend === 'ipset' ? { current: sh, former: nft } : { current: nft, former: sh }
+}
 
 /** As whoever runs the command, since the firewall is root's: root reads no file of anybody else. */
 async function guardedConfig(file: string): Promise<Config> {

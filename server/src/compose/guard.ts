@@ -5,6 +5,7 @@ import { findProgram, run } from '../hooks/guard/program.ts'
 import type { Trial } from '../hooks/guard/trial-clock.ts'
 import { zonesOf } from '../hooks/guard/zones.ts'
 import { HookError } from '../hooks/hook.ts'
+import { renderScript } from '../hooks/ipset/boot-script.ts'
 import { IpsetKernel } from '../hooks/ipset/kernel.ts'
 import { systemPrograms } from '../hooks/ipset/programs.ts'
 import { IpsetHook } from '../hooks/ipset.ts'
@@ -20,9 +21,11 @@ import { NftablesHook } from '../hooks/nftables.ts'
 /** Milliseconds for one command of nft: whoever takes longer hangs. */
 const LIMIT = 10_000
 
-/** What the boot unit loads: the guard with nobody in. */
-export const renderGuard = (config: Config): string =>
-  renderFile({ ...guardOf(config), zones: zonesOf([...config.services.values()]) })
+/** What the boot unit loads: the guard with nobody in, for nft or for a shell. */
+export function renderGuard(config: Config): string {
+  const guard = { ...guardOf(config), zones: zonesOf([...config.services.values()]) }
+  return config.firewall.backend === 'ipset' ? renderScript(guard) : renderFile(guard)
+}
 
 /**
  * Puts the guard up, beside whoever is connected and whoever an earlier table let in, and leaves it

@@ -5,10 +5,13 @@ import { parseElements, type Ruleset, type Statement } from './ruleset.ts'
 
 const TABLE = 'inet oneknock'
 
-export interface GuardWanted {
+export interface GuardWanted extends BootWanted {
   readonly ports: readonly Port[]
   /** The lease's elements as nft's JSON, where the guard has `if_dead`. */
   readonly lease: string | undefined
+}
+
+export interface BootWanted {
   /** The file that the boot unit loads, and what should stand in it. */
   readonly bootFile: string
   readonly bootText: string
@@ -28,7 +31,13 @@ export interface GuardSeen {
 }
 
 /** The same for a guard of ipset, by what its rules name. */
-export function setsFinding(ports: readonly Port[], seen: GuardSeen | undefined): Finding {
+export const setsFindings = (
+  ports: readonly Port[],
+  seen: GuardSeen | undefined,
+  boot: BootWanted,
+): Finding[] => [setsPresent(ports, seen), atBoot(boot)]
+
+function setsPresent(ports: readonly Port[], seen: GuardSeen | undefined): Finding {
   const start = 'start the daemon, or run: oneknockd firewall apply'
   if (!seen) {
     return finding('guard', 'problem', 'there is no guard: what it should close is open', start)
@@ -91,7 +100,7 @@ function leased(lease: string | undefined): Set<string> {
   )
 }
 
-function atBoot({ bootFile, bootText, savedText }: GuardWanted): Finding {
+function atBoot({ bootFile, bootText, savedText }: BootWanted): Finding {
   const apply = 'run: oneknockd firewall apply'
   if (savedText === undefined) {
     const found = `nothing is saved in ${bootFile}: until the daemon is up, all is open`

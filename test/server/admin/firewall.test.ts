@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { buildDaemon, Daemon } from '../../e2e/daemon.ts'
@@ -7,6 +7,8 @@ import { until } from '../kit.ts'
 
 const SSH = 22
 const TRIAL_S = 5
+/** Milliseconds for a dozen commands, each of which starts Node. */
+const MANY_COMMANDS = 40_000
 
 const config = (backend: 'nftables' | 'ipset' = 'nftables') => `
 listen = ["[::]:62201"]
@@ -42,7 +44,7 @@ describeWithNamespaces('oneknockd firewall', () => {
     program?.remove()
   })
 
-  const bootFile = () => join(daemon.folder, 'guard.nft')
+  const bootFile = (kind: 'nft' | 'sh' = 'nft') => join(daemon.folder, `guard.${kind}`)
   const stranger = () => lab.stranger.probe('tcp', lab.server.v4, SSH)
   const letsGo = () => until(stranger, answer => answer === 'open', TRIAL_S * 1000 + 5000)
 
@@ -54,32 +56,39 @@ describeWithNamespaces('oneknockd firewall', () => {
 
   const json = async (...args: string[]) => JSON.parse(await command(...args, '--json'))
 
-  it('does the same with ipset: on trial, for good, and gone', async () => {
-    await daemon.remove()
-    daemon = new Daemon(lab.server, program.path, () => config('ipset'), 'ipset')
-    const guard = async () =>
-      JSON.parse((await daemon.command('doctor', '--json')).stdout).find(
-        ({ check }: { check: string }) => check === 'guard',
-      )
-    expect((await guard()).state).toBe('problem')
-    expect((await json('firewall', 'try', `${TRIAL_S}s`)).guard).toBe('on trial')
-    expect(await stranger()).toBe('silent')
-    expect((await guard()).state).toBe('warning')
-    await letsGo()
-    expect(await command('firewall', 'apply')).toContain('stands for good')
-    expect(await stranger()).toBe('silent')
-    expect(await guard()).toMatchObject({ state: 'fine', found: `stands for tcp/${SSH}` })
-    expect(existsSync(bootFile())).toBe(false)
-    await daemon.start()
-    expect(await command('firewall', 'apply')).toContain('stands for good')
-    expect(await stranger()).toBe('silent')
-    await daemon.end('SIGTERM')
-    expect(await stranger()).toBe('silent')
-    expect((await json('firewall', 'remove')).removed).toBe(true)
-    expect(await stranger()).toBe('open')
-    expect(await lab.server.run('ipset', 'list', '-name')).toBe('')
-    expect((await json('firewall', 'remove')).removed).toBe(false)
-  })
+  it(
+    'does the same with ipset: on trial, for good, and gone',
+    async () => {
+      await daemon.remove()
+      daemon = new Daemon(lab.server, program.path, () => config('ipset'), 'ipset')
+      const guard = async () =>
+        JSON.parse((await daemon.command('doctor', '--json')).stdout).find(
+          ({ check }: { check: string }) => check === 'guard',
+        )
+      expect((await guard()).state).toBe('problem')
+      expect((await json('firewall', 'try', `${TRIAL_S}s`)).guard).toBe('on trial')
+      expect(await stranger()).toBe('silent')
+      expect((await guard()).state).toBe('warning')
+      await letsGo()
+      expect(await command('firewall', 'apply')).toContain('stands for good')
+      expect(await stranger()).toBe('silent')
+      expect(await guard()).toMatchObject({ state: 'fine', found: `stands for tcp/${SSH}` })
+      await daemon.start()
+      expect(await command('firewall', 'apply')).toContain(`for the next boot in ${bootFile('sh')}`)
+      expect(await stranger()).toBe('silent')
+      await daemon.end('SIGTERM')
+      expect(await stranger()).toBe('silent')
+      expect(statSync(bootFile('sh')).mode & 0o777).toBe(0o600)
+      expect(readFileSync(bootFile('sh'), 'utf8')).toBe(await command('firewall', 'show'))
+      writeFileSync(bootFile(), 'of the backend that there was before')
+      expect(await json('firewall', 'remove')).toEqual({ removed: true, forgotten: true })
+      for (const kind of ['nft', 'sh'] as const) expect(existsSync(bootFile(kind))).toBe(false)
+      expect(await stranger()).toBe('open')
+      expect(await lab.server.run('ipset', 'list', '-name')).toBe('')
+      expect((await json('firewall', 'remove')).removed).toBe(false)
+    },
+    MANY_COMMANDS,
+  )
 
   it('try lets go by itself, with no process there; apply stands for good, and at boot', async () => {
     const session = await lab.client.connect('tcp', lab.server.v4, SSH)

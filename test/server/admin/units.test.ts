@@ -60,6 +60,17 @@ describe.skipIf(lacking(hasSystemd))('the systemd units', () => {
     expect(await verify(...UNITS)).toEqual({ status: 0, stdout: '', stderr: '' })
   })
 
+  it('are right with the drop-ins for ipset, too', async () => {
+    cpSync(join(SHIPPED, 'ipset'), units(), { recursive: true })
+    expect(await verify(...UNITS)).toEqual({ status: 0, stdout: '', stderr: '' })
+    const dropIn = join(units(), 'oneknockd.service.d/ipset.conf')
+    writeFileSync(dropIn, readFileSync(dropIn, 'utf8').replace('Ambient', 'Ambiant'))
+    expect((await verify(...UNITS)).stderr).toContain('Ambiant')
+    for (const unit of ['oneknockd', 'oneknock-guard']) {
+      rmSync(join(units(), `${unit}.service.d`), { recursive: true })
+    }
+  })
+
   it('would not pass with a slip in them', async () => {
     const text = readFileSync(join(SHIPPED, 'oneknockd.service'), 'utf8')
     writeFileSync(join(units(), 'slip.service'), text.replace('ProtectHome', 'ProtectHone'))

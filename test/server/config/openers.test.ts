@@ -215,6 +215,10 @@ describe('a forward', () => {
       'services.s.destination: cannot be together with forward',
     ],
     [`[services.s]\n${PORT}${TO}`, 'services.s.forward: only nftables leads ports on'],
+    [
+      `[firewall]\nbackend = "ipset"\n[services.s]\n${PORT}${TO}`,
+      'services.s.forward: only nftables leads ports on: write backend = "nftables"',
+    ],
   ])('refuses %j', async (text, problem) => {
     expect(await problems(text)).toEqual(expect.arrayContaining([expect.stringContaining(problem)]))
   })

@@ -55,6 +55,10 @@ describe('a guard whose daemon is dead', () => {
   it.each([
     [`${nftables}if_dead = "open"`, 'firewall.if_dead: write "closed", or "open after 6h"'],
     [`${nftables}if_dead = "open after 5s"`, 'firewall.if_dead: write "closed"'],
+    [
+      'backend = "ipset"\nif_dead = "open after 6h"',
+      'firewall: if_dead = "open after …" needs backend = "nftables"; leave if_dead out',
+    ],
     ['if_dead = "open after 6h"', 'firewall: if_dead = "open after …" needs backend = "nftables"'],
   ])('refuses %j', async (own, problem) => {
     expect(await problems(guard(own))).toEqual([expect.stringContaining(problem)])

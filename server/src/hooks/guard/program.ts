@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 
 /** Where Debian and others keep what users without root do not have in their PATH. */
-const SYSTEM_FOLDERS = [
+export const SYSTEM_FOLDERS = [
   '/usr/local/sbin',
   '/usr/sbin',
   '/sbin',

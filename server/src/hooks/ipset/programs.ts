@@ -6,7 +6,7 @@ import { HookError, type HookErrorCode } from '../hook.ts'
 /** Milliseconds for one program; 100,000 elements take less than a second. */
 const LIMIT = 30_000
 /** Seconds to wait for somebody else who changes the rules just now. */
-const LOCK_WAIT = '5'
+export const LOCK_WAIT = '5'
 
 export const HOOK = 'ipset'
 
