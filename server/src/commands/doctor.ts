@@ -7,6 +7,7 @@ import {
   readSetsGuard,
   renderGuard,
 } from '../compose/guard.ts'
+import { NO_ORDER } from '../compose/helper.ts'
 import { type Config, loadConfig } from '../config.ts'
 import { askDaemon } from '../control.ts'
 import { RECEIVE_BUFFER_BYTES } from '../core/limits.ts'
@@ -16,6 +17,7 @@ import { doorFindings } from '../doctor/door.ts'
 import { type Finding, finding, fine, type State } from '../doctor/finding.ts'
 import { forwarding, tracking } from '../doctor/forwarding.ts'
 import { guardFindings, setsFindings } from '../doctor/guard.ts'
+import { helperFindings } from '../doctor/helper.ts'
 import { clock, disk, ledgerClock, receiveBuffer } from '../doctor/host.ts'
 import { linkFindings } from '../doctor/links.ts'
 import { modes } from '../doctor/modes.ts'
@@ -25,7 +27,6 @@ import { wantedOf } from '../doctor/wanted.ts'
 import { systemFiles } from '../ledger/files.ts'
 import { readEntries } from '../ledger/read.ts'
 import { ledgerFolder, recollect } from '../recollect.ts'
-import { converse } from '../socket.ts'
 import { loadDirectory } from '../users.ts'
 import { bootFile } from './firewall.ts'
 import { colourAllowed, print, printJson } from './output.ts'
@@ -79,7 +80,7 @@ async function ofConfig(config: Config): Promise<Finding[]> {
     }),
     await disk(existsSync(ledger) ? ledger : config.state),
     ...(await daemon(config)),
-    ...(await helper(config)),
+    ...(await helperFindings(config.services.values(), config.helperSocket, NO_ORDER)),
     ...doorFindings(config.http, Date.now()),
     ...(await approval(config)),
     ...(await setsGuard(config)),
@@ -115,17 +116,6 @@ function letGo({ guard: { guard } }: Guarding): Finding[] {
 async function approval(config: Config): Promise<Finding[]> {
   const directory = await loadDirectory(config)
   return directory.ok ? approvalFindings({ ...config, directory: directory.value }) : []
-}
-
-async function helper({ services, helperSocket }: Config): Promise<Finding[]> {
-  const needs = [...services.values()].filter(({ exec }) => exec?.as !== undefined)
-  if (needs.length === 0) return []
-  const names = needs.map(({ name }) => name).join(', ')
-  // It refuses what is no order, which shows that it is there.
-  const answer = await converse(helperSocket, {}, () => {}, 5_000).catch((error: Error) => error)
-  if (answer !== undefined) return [fine('helper', `listens at ${helperSocket}`)]
-  const remedy = 'systemctl enable --now oneknockd-helper'
-  return [finding('helper', 'problem', `is not there, and ${names} cannot open without it`, remedy)]
 }
 
 /** Of a guard that is kept by ipset, whether nft is there or not. */

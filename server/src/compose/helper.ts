@@ -13,6 +13,9 @@ import { Slots } from '../hooks/slots.ts'
 import type { Log } from '../log.ts'
 import { type Served, type ServeError, serveSocket } from '../socket.ts'
 
+/** What it says to whatever is none. */
+export const NO_ORDER = 'that is no order'
+
 /** Milliseconds to wait for room, as in the daemon. */
 const WAIT_LIMIT = 30_000
 
@@ -35,7 +38,7 @@ export async function serveHelper(
     return unavailable(`${state} is not there, so nobody may ask; make it first`)
   const served = await serveSocket(helperSocket, async request => {
     const order = parseOrder(request)
-    if (!order) throw new Error('that is no order')
+    if (!order) throw new Error(NO_ORDER)
     return slots.use(
       () => carryOut(order, configFile, log),
       () => new Error(`${COMMANDS_AT_ONCE} commands run already; lower their time limits`),
