@@ -312,6 +312,7 @@ describe('a code in a text', () => {
     ['alone', `${OTP}\n`, '', []],
     ['behind what a keyboard put there', `\x1b[A hello ${OTP}`, '', []],
     ['right behind letters of its own alphabet', `dudel${OTP}`, '', []],
+    ['behind a run that is too short', `${OTP.slice(1)} ${OTP} wiki`, '', ['wiki']],
     ['in capitals', OTP.toUpperCase(), '', []],
     ['with services behind it', `${OTP} wiki, ssh\nmore`, '', ['wiki', 'ssh']],
     ['with a name', 'alice:123456', 'alice', []],
@@ -319,7 +320,8 @@ describe('a code in a text', () => {
     ['in an HTTP of somebody’s own', 'get /alice:123456 http/1.1', 'alice', ['http', '1']],
   ])('is found %s', (_, text, name, services) => {
     const claim = findClaim(text)
-    expect(claim).toMatchObject({ user: name })
+    const code = name === '' ? OTP : '123456'
+    expect(claim).toMatchObject({ user: name, factor: { code } })
     if (!text.includes('http')) expect(claim).toMatchObject({ services })
   })
 

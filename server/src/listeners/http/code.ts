@@ -11,8 +11,9 @@ export interface Claim {
 
 /** The sixteen letters that a YubiKey types: 12 that name it, and one AES block. */
 const LETTERS = '[cbdefghijklnrtuv]'
-/** Whatever was typed before it, the token's own are the last. */
-const OTP_IN_TEXT = new RegExp(`${LETTERS}{44}(?!${LETTERS})`)
+const OTP_CHARS = 44
+/** A whole run of such letters: from its beginning alone, so that junk of them costs no more than other junk. */
+const OTP_IN_TEXT = new RegExp(`(?<!${LETTERS})${LETTERS}{${OTP_CHARS},}`)
 /** Six digits, or a recovery code: seven groups of four letters of base32, with the dashes or without. */
 const CODE = '\\d{6}|(?:[a-zA-Z2-7]{4}-?){6}[a-zA-Z2-7]{4}'
 const NAMED_IN_TEXT = new RegExp(`(?<![a-z0-9-])([a-z0-9-]{1,${NAME_MAX}}):(${CODE})(?![\\w-])`)
@@ -41,9 +42,12 @@ export function readNamedCode(text: string, services: readonly string[]): Claim 
 
 /** A code somewhere in what was typed blind, and the services that stand on its line behind it. */
 export function findClaim(text: string): Claim | undefined {
-  const found = NAMED_IN_TEXT.exec(text) ?? OTP_IN_TEXT.exec(text.toLowerCase())
+  const named = NAMED_IN_TEXT.exec(text)
+  const found = named ?? OTP_IN_TEXT.exec(text.toLowerCase())
   if (!found) return undefined
+  // Whatever was typed before a touch, the token's own letters are the last.
+  const code = named ? named[0] : found[0].slice(-OTP_CHARS)
   const rest = text.slice(found.index + found[0].length).split(/[\r\n]/, 1)[0]!
   const services = rest.split(/[\s,]+/).filter(isName)
-  return readNamedCode(found[0], services)
+  return readNamedCode(code, services)
 }
