@@ -5,7 +5,8 @@
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { fullHouse } from './house.ts'
-import { soak } from './soak.ts'
+import { growth } from './memory.ts'
+import { goodRate, soak } from './soak.ts'
 
 const { values } = parseArgs({
   options: {
@@ -22,13 +23,6 @@ const { values } = parseArgs({
   },
 })
 const { program, nftables } = values
-/**
- * Knocks are remembered for ten minutes, so only then does it hold all that it ever will: what comes
- * after half the time is judged, and may swing by a third.
- */
-const SETTLED = 0.5
-const SWING = 1.33
-
 const say = (line: string) => process.stdout.write(`${line}\n`)
 
 if (Number(values.grants) > 0) {
@@ -46,11 +40,12 @@ if (Number(values.grants) > 0) {
 if (Number(values.seconds) > 0) {
   const [seconds, people] = [Number(values.seconds), Number(values.people)]
   const { violations, rss, ...counts } = await soak({ program, seconds, people })
-  say(`${seconds} s of junk, replays and good knocks`)
+  const rate = Math.floor(goodRate(seconds))
+  say(`${seconds} s of junk, replays and good knocks (at most ${rate} good ones a second)`)
   for (const [name, count] of Object.entries(counts)) say(`  ${name}: ${count}`)
   say(`  memory in MiB: ${rss.join(' ')}`)
-  const settled = rss.slice(Math.ceil(rss.length * SETTLED))
-  if (settled.at(-1)! > Math.min(...settled) * SWING) violations.push('its memory grows')
+  const grown = growth(rss)
+  if (grown) violations.push(grown)
   for (const violation of violations) say(`VIOLATION ${violation}`)
   if (violations.length > 0) process.exitCode = 1
 }

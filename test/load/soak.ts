@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { PACKET_BYTES, totpCode, totpStep } from '@oneknock/shared'
+import { SPACE_BYTES } from '../../server/src/ledger/ledger.ts'
 import { greeter } from '../crash/doors.ts'
 import { Knocker } from '../daemon/knocker.ts'
 import { type Packet, seal } from '../daemon/packets.ts'
@@ -21,9 +22,21 @@ export interface SoakFigures {
   /** Of the good ones, those with a code. */
   coded: number
   readonly violations: string[]
-  /** Resident memory in MiB, once in each twentieth of the time. */
+  /** Resident memory in MiB, sixty times in equal distances. */
   readonly rss: number[]
 }
+
+/** What a good knock takes in the ledger: its lines, and its share of every checkpoint until it is forgotten. */
+const LEDGER_BYTES = 2048
+/** Of the ledger's space; the rest is for what is bigger than was thought. */
+const LEDGER_SHARE = 0.8
+
+/**
+ * Good knocks a second at most: a ledger that is full refuses, rightly, and however fast a machine is,
+ * the soak is not about that.
+ */
+export const goodRate = (seconds: number): number =>
+  (LEDGER_SHARE * SPACE_BYTES) / LEDGER_BYTES / seconds
 
 /** Sent between two looks at the counters: fewer than the smallest receive buffer keeps. */
 const JUNK = 100
@@ -33,7 +46,7 @@ const GOOD = 8
 const ANSWER_MS = 10_000
 /** So that they come and go all the time; an answer must not come later than the end. */
 const LIFETIME_S = 10
-const SAMPLES = 20
+const SAMPLES = 60
 const REPLAYED_FROM = 500
 
 interface Status {
@@ -91,12 +104,16 @@ class Soak {
   async run(seconds: number): Promise<SoakFigures> {
     const began = performance.now()
     const { violations, rss } = this.#figures
-    for (let turn = 0; violations.length === 0; turn++) {
-      const share = (performance.now() - began) / (seconds * 1000)
+    const rate = goodRate(seconds)
+    while (violations.length === 0) {
+      const passed = (performance.now() - began) / 1000
+      const share = passed / seconds
       if (share >= 1) break
       for (let i = 0; i < JUNK; i++) this.#junk()
       for (let i = 0; i < REPLAYS && this.#answered.length > 0; i++) this.#replay()
-      await Promise.all(Array.from({ length: GOOD }, (_, i) => this.#good(turn * GOOD + i)))
+      const first = this.#figures.good
+      const count = Math.min(GOOD, Math.ceil(passed * rate) - first)
+      await Promise.all(Array.from({ length: count }, (_, i) => this.#good(first + i)))
       const { rss_bytes } = await this.#settled()
       if (share * SAMPLES > rss.length) rss.push(Math.round(rss_bytes / 2 ** 20))
     }

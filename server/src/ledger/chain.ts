@@ -1,14 +1,7 @@
 import type { LedgerFiles, WritableFile } from './files.ts'
 import { filePath, type NumberedFile, numberedFiles } from './folder.ts'
-import {
-  type Draft,
-  encodeCheckpoint,
-  encodeGroup,
-  GENESIS,
-  type Head,
-  lineBytes,
-  type Position,
-} from './lines.ts'
+import { type Draft, encodeGroup, GENESIS, type Head, type Position } from './lines.ts'
+import { encodeOpening } from './opening.ts'
 import type { Recovered } from './recover.ts'
 
 export interface ChainOptions {
@@ -105,11 +98,17 @@ export class Chain {
   async append(drafts: readonly Draft[], now: number, state: () => unknown): Promise<number> {
     const current = this.#current!
     let group: ReturnType<typeof encodeGroup>
+    let bytes: number
     try {
-      const opening = this.atStart ? [{ at: now, json: encodeCheckpoint(this.#last, state()) }] : []
-      group = encodeGroup(this.head, [...opening, ...drafts])
-      await this.#makeDurable(current.file, group.bytes)
-      if (opening[0]) current.fullAt = lineBytes(opening[0]) + this.#options.maxFileBytes
+      const opening = this.atStart
+        ? encodeOpening(this.#last, now, state(), drafts.length === 0)
+        : { chunks: [], bytes: 0, head: this.head }
+      group = encodeGroup(opening.head, drafts, this.atStart ? 1 : 0)
+      bytes = opening.bytes + group.bytes.length
+      const begun = opening.chunks.slice(0, -1)
+      const rest = Buffer.concat([...opening.chunks.slice(-1), group.bytes])
+      await this.#makeDurable(current.file, [...begun, rest])
+      if (this.atStart) current.fullAt = opening.bytes + this.#options.maxFileBytes
       // From here on the file stays, whatever comes: who has overtaken us may have read it.
       if (await this.#isOvertaken()) throw new Overtaken()
     } catch (error) {
@@ -117,9 +116,9 @@ export class Chain {
       throw error
     }
     this.#seen = undefined
-    current.bytes += group.bytes.length
+    current.bytes += bytes
     this.#last = { file: current.number, bytes: current.bytes, ...group.head }
-    return group.bytes.length
+    return bytes
   }
 
   async close(): Promise<void> {
@@ -129,12 +128,14 @@ export class Chain {
     await current?.file.close().catch(() => {})
   }
 
-  async #makeDurable(file: WritableFile, bytes: Uint8Array): Promise<void> {
+  async #makeDurable(file: WritableFile, chunks: readonly Uint8Array[]): Promise<void> {
     const { folder, files } = this.#options
-    for (let offset = 0; offset < bytes.length; ) {
-      const written = await file.write(bytes.subarray(offset))
-      if (written <= 0) throw new Error('the disk took nothing')
-      offset += written
+    for (const bytes of chunks) {
+      for (let offset = 0; offset < bytes.length; ) {
+        const written = await file.write(bytes.subarray(offset))
+        if (written <= 0) throw new Error('the disk took nothing')
+        offset += written
+      }
     }
     await file.datasync()
     if (this.atStart) await files.syncFolder(folder)

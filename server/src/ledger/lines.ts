@@ -82,17 +82,23 @@ export interface Checkpoint {
 /** Why bytes are not the line that belongs there. */
 export type WrongLine = 'form' | 'hash' | 'sequence' | 'commit' | 'checkpoint'
 
-/** The lines of one group, to be written in one piece. */
-export function encodeGroup(head: Head, drafts: readonly Draft[]): { bytes: Buffer; head: Head } {
+/**
+ * The lines of one group, to be written in one piece; or what is left of it behind `before` others.
+ */
+export function encodeGroup(
+  head: Head,
+  drafts: readonly Draft[],
+  before = 0,
+): { bytes: Buffer; head: Head } {
   let { seq, hash } = head
   let text = ''
   const last = drafts.length - 1
   drafts.forEach(({ at, json }, index) => {
     seq++
-    const mark = index === last ? `,"commit":${drafts.length}` : ''
-    const content = `{"seq":${seq},"at":${at},${json.slice(1, -1)}${mark}`
+    const mark = index === last ? `,"commit":${before + drafts.length}` : ''
+    const content = `${lineStart(seq, at)}${json.slice(1, -1)}${mark}`
     hash = chain(hash, content)
-    text += `${content}${TAIL_START}${hash}${TAIL_END}\n`
+    text += `${content}${lineTail(hash)}\n`
   })
   return { bytes: Buffer.from(text), head: { seq, hash } }
 }
@@ -100,9 +106,8 @@ export function encodeGroup(head: Head, drafts: readonly Draft[]): { bytes: Buff
 /** What a line takes at most. */
 export const lineBytes = ({ json }: Draft): number => Buffer.byteLength(json) + ENVELOPE_BYTES
 
-export function encodeCheckpoint(after: Position | undefined, state: unknown): string {
-  return JSON.stringify({ event: 'checkpoint', format: FORMAT, after: after ?? null, state })
-}
+export const lineStart = (seq: number, at: number): string => `{"seq":${seq},"at":${at},`
+export const lineTail = (hash: string): string => `${TAIL_START}${hash}${TAIL_END}`
 
 /** A line without its newline, as the one that follows `head`. */
 export function parseLine(bytes: Buffer, head: Head): Result<Line, WrongLine> {

@@ -1,11 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import {
-  encodeCheckpoint,
-  encodeGroup,
-  GENESIS,
-  parseLine,
-} from '../../../server/src/ledger/lines.ts'
+import { encodeGroup, GENESIS, parseLine } from '../../../server/src/ledger/lines.ts'
+import { encodeOpening } from '../../../server/src/ledger/opening.ts'
 import { verifyLedger } from '../../../server/src/ledger/read.ts'
 import { Disk, FOLDER, pathOf } from './disk.ts'
 import { live, tryToLive } from './kit.ts'
@@ -171,7 +167,7 @@ test('a file that goes on from elsewhere than where the one before ends is named
 
 test('a mark that does not count its group is damage', async () => {
   const json = JSON.stringify({ event: 'counted', id: 1 })
-  const opening = encodeGroup(GENESIS, [{ at: 1, json: encodeCheckpoint(undefined, []) }])
+  const opening = encodeOpening(undefined, 1, [], true)
   const two = encodeGroup(opening.head, [
     { at: 1, json },
     { at: 1, json },
@@ -180,7 +176,7 @@ test('a mark that does not count its group is damage', async () => {
   const parsed = parseLine(first.subarray(0, -1), opening.head)
   if (!parsed.ok) throw new Error(parsed.error)
   const { bytes } = encodeGroup(parsed.value, [{ at: 1, json }])
-  const disk = new Disk(new Map([[pathOf(1), Buffer.concat([opening.bytes, first, bytes])]]))
+  const disk = new Disk(new Map([[pathOf(1), Buffer.concat([...opening.chunks, first, bytes])]]))
   const opened = await tryToLive(disk)
   expect(opened).toMatchObject({ ok: false, error: { line: 3, wrong: 'commit' } })
 })

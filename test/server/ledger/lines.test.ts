@@ -1,13 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import {
-  encodeCheckpoint,
-  encodeGroup,
-  GENESIS,
-  parseLine,
-  parseOpening,
-} from '../../../server/src/ledger/lines.ts'
+import { encodeGroup, GENESIS, parseLine, parseOpening } from '../../../server/src/ledger/lines.ts'
+import { encodeOpening } from '../../../server/src/ledger/opening.ts'
+import { piecesOf } from '../../../server/src/ledger/pieces.ts'
 import { Disk, pathOf } from './disk.ts'
 import { live } from './kit.ts'
 
@@ -66,12 +62,46 @@ describe('a line', () => {
 describe('a checkpoint', () => {
   test('carries the state and says where the chain goes on from', () => {
     const after = { file: 3, bytes: 1234, seq: 41, hash: 'cd'.repeat(32) }
-    const json = encodeCheckpoint(after, { codes: [1, 2] })
-    const [bytes] = linesOf(encodeGroup(after, [{ at: 5, json }]).bytes)
-    expect(parseOpening(bytes!)).toMatchObject({
+    const { chunks, bytes, head } = encodeOpening(after, 5, { codes: [1, 2] }, true)
+    const whole = Buffer.concat(chunks)
+    expect(whole.length).toBe(bytes)
+    expect(head.seq).toBe(42)
+    const [line] = linesOf(whole)
+    expect(parseOpening(line!)).toMatchObject({
       ok: true,
-      value: { seq: 42, opening: { after, state: { codes: [1, 2] } } },
+      value: { ...head, at: 5, commit: 1, opening: { after, state: { codes: [1, 2] } } },
     })
+  })
+
+  test('leaves the mark to the last line of its group', () => {
+    const opening = encodeOpening(undefined, 5, [], false)
+    const json = JSON.stringify({ event: 'counted' })
+    const { bytes } = encodeGroup(opening.head, [{ at: 6, json }], 1)
+    const [line] = linesOf(bytes)
+    expect(parseOpening(linesOf(Buffer.concat(opening.chunks))[0]!)).toMatchObject({
+      value: { commit: undefined },
+    })
+    expect(parseLine(line!, opening.head)).toMatchObject({ value: { seq: 2, commit: 2 } })
+  })
+
+  test('is written in chunks, each a small part of a large state', () => {
+    const one = 'ä€𝄞'.repeat(1000)
+    const state = { few: [1], many: Object.fromEntries([...Array(400).keys()].map(i => [i, one])) }
+    const { chunks, bytes } = encodeOpening(undefined, 5, { knocks: state }, true)
+    expect(chunks.length).toBeGreaterThan(3)
+    expect(Math.max(...chunks.map(chunk => chunk.length))).toBeLessThan(bytes / 3)
+    expect(parseOpening(linesOf(Buffer.concat(chunks))[0]!)).toMatchObject({
+      value: { opening: { state: { knocks: state } } },
+    })
+  })
+
+  test('is the JSON of its state, though in pieces', () => {
+    const field = fc.option(fc.jsonValue(), { nil: undefined })
+    fc.assert(
+      fc.property(fc.oneof(fc.jsonValue(), fc.dictionary(fc.string(), field)), state => {
+        expect([...piecesOf(state)].join('')).toBe(JSON.stringify(state))
+      }),
+    )
   })
 
   test('whose place is not one, or which stands alone, is refused', () => {
