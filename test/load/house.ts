@@ -41,7 +41,7 @@ const BURST = 20
 const IN_FLIGHT = 8
 const ANSWER_MS = 20_000
 /** The ends are spread over so many seconds. */
-const SPREAD = 5
+const SPREAD = 1
 
 /** A house full of guests, each let in by a knock of their own, through a crash and until all are out. */
 export async function fullHouse(options: HouseOptions): Promise<HouseFigures> {

@@ -1,6 +1,7 @@
 import { type Network, sameNetwork } from '@oneknock/shared'
 import type { Clock } from './clock.ts'
 import type { Burn } from './factors.ts'
+import { Soonest } from './soonest.ts'
 
 /** What stands where a grant's id would, if there is no grant. */
 export const NO_GRANT = '0000000000000000'
@@ -45,6 +46,9 @@ interface Held {
 export class Grants {
   readonly #clock: Clock
   readonly #held = new Map<string, Held>()
+  /** When they end by the wall clock, and by the one that never steps: among many, the next ones. */
+  readonly #untils = new Soonest()
+  readonly #deadlines = new Soonest()
   /** The live ones of each device: what one device does must not cost more for what others hold. */
   readonly #byDevice = new Map<string, Map<string, Grant>>()
   readonly #ending = new Map<string, Ending>()
@@ -78,7 +82,10 @@ export class Grants {
   put(grant: Grant): void {
     const left = this.#clock.monotonic() + grant.until - this.#clock.now()
     const before = this.#held.get(grant.id)?.deadline ?? Number.POSITIVE_INFINITY
-    this.#held.set(grant.id, { grant, deadline: Math.min(before, left) })
+    const deadline = Math.min(before, left)
+    this.#held.set(grant.id, { grant, deadline })
+    this.#untils.set(grant.id, grant.until)
+    this.#deadlines.set(grant.id, deadline)
     const siblings = this.#byDevice.get(grant.device) ?? new Map<string, Grant>()
     this.#byDevice.set(grant.device, siblings.set(grant.id, grant))
     this.#ending.delete(grant.id)
@@ -111,22 +118,15 @@ export class Grants {
 
   /** Those whose time is up by either clock. */
   expired(): Grant[] {
-    const now = this.#clock.now()
-    const monotonic = this.#clock.monotonic()
-    return [...this.#held.values()]
-      .filter(({ grant, deadline }) => grant.until <= now || deadline <= monotonic)
-      .map(({ grant }) => grant)
+    const walls = this.#untils.until(this.#clock.now())
+    const monotonics = this.#deadlines.until(this.#clock.monotonic())
+    return [...new Set([...walls, ...monotonics])].map(id => this.get(id)!)
   }
 
   /** Milliseconds until the next one ends; `Infinity` if there is none. */
   nextEnd(): number {
-    const now = this.#clock.now()
-    const monotonic = this.#clock.monotonic()
-    let next = Number.POSITIVE_INFINITY
-    for (const { grant, deadline } of this.#held.values()) {
-      next = Math.min(next, grant.until - now, deadline - monotonic)
-    }
-    return next
+    const wall = this.#untils.next() - this.#clock.now()
+    return Math.min(wall, this.#deadlines.next() - this.#clock.monotonic())
   }
 
   /** The grants of the same device whose every opening is this one's too, and for as long. */
@@ -159,6 +159,8 @@ export class Grants {
     const grant = this.get(id)
     if (!grant) return
     this.#held.delete(id)
+    this.#untils.delete(id)
+    this.#deadlines.delete(id)
     const siblings = this.#byDevice.get(grant.device)!
     siblings.delete(id)
     if (siblings.size === 0) this.#byDevice.delete(grant.device)

@@ -1,7 +1,9 @@
 import { parseNetwork } from '@oneknock/shared'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { GuardEvent } from '../../../server/src/hooks/guard/events.ts'
+import type { OpenElement } from '../../../server/src/hooks/guard/flows.ts'
 import { HookError } from '../../../server/src/hooks/hook.ts'
+import { openCommand } from '../../../server/src/hooks/nftables/elements.ts'
 import type { NftRunner } from '../../../server/src/hooks/nftables/nft.ts'
 import { NftablesHook } from '../../../server/src/hooks/nftables.ts'
 import { ManualClock } from './clock.ts'
@@ -21,6 +23,10 @@ class FakeNft implements NftRunner {
     if (this.fails(command)) throw new HookError('nftables', 'failed', 'nft: as the test wants it')
     this.written.push(command)
     if (command.startsWith('add table')) this.text = RULES
+  }
+
+  open(elements: readonly OpenElement[]): Promise<void> {
+    return this.write(openCommand(elements))
   }
 
   async read(): Promise<string> {

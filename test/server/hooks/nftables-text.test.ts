@@ -5,6 +5,7 @@ import type { Port } from '../../../server/src/core/directory.ts'
 import { hasEnded } from '../../../server/src/hooks/guard/flows.ts'
 import { parseSockets, parseTracked } from '../../../server/src/hooks/guard/sockets.ts'
 import { zonesOf } from '../../../server/src/hooks/guard/zones.ts'
+import { lineOf } from '../../../server/src/hooks/nftables/command.ts'
 import {
   formatDuration,
   openCommand,
@@ -34,10 +35,46 @@ describe('durations', () => {
     remaining => {
       expect(hasEnded(remaining)).toBe(true)
       const network = parseNetwork('192.0.2.1')!
-      const command = openCommand({ zone: 'host', network, port: tcp(22), remaining })
+      const command = openCommand([{ zone: 'host', network, port: tcp(22), remaining }])
       expect(command).toMatch(/^add element [^;]*; delete element [^;]*$/)
     },
   )
+})
+
+describe('ends that are set', () => {
+  const end = (address: string, remaining: number, zone = 'host') => ({
+    ...{ zone, network: parseNetwork(address)!, port: tcp(22), remaining },
+  })
+  const set = 'inet oneknock host_open4_32'
+
+  it('are set together, each set in one go; of two for one element the later one counts', () => {
+    const command = openCommand([
+      end('192.0.2.1', 5_000),
+      end('192.0.2.2', 0),
+      end('2001:db8::1', 1_000),
+      end('192.0.2.1', 7_000),
+    ])
+    const keys = '192.0.2.1 . 6 . 22, 192.0.2.2 . 6 . 22'
+    expect(command.split('; ').slice(0, 3)).toEqual([
+      `add element ${set} { ${keys} }`,
+      `delete element ${set} { ${keys} }`,
+      `add element ${set} { 192.0.2.1 . 6 . 22 timeout 7s }`,
+    ])
+    expect(command.split('; ')).toHaveLength(6)
+  })
+
+  it('come to what is left once it is their turn, and keep their place among other commands', () => {
+    const ends = (address: string, at: number) => ({ elements: [end(address, 5_000)], at })
+    const waiting = [ends('192.0.2.1', 100), ends('192.0.2.2', 1_100), 'flush x', ends('::1', 0)]
+    const commands = lineOf(waiting, 2_100).split('; ')
+    expect(commands[2]).toBe(
+      `add element ${set} { 192.0.2.1 . 6 . 22 timeout 3s, 192.0.2.2 . 6 . 22 timeout 4s }`,
+    )
+    expect(commands[3]).toBe('flush x')
+    expect(commands).toHaveLength(7)
+    // Who waited for longer than it was to last is not let in any more.
+    expect(lineOf([ends('192.0.2.1', 100)], 5_200)).not.toContain('timeout')
+  })
 })
 
 describe('zones', () => {

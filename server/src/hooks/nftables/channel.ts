@@ -2,6 +2,7 @@ import type { Clock } from '../../core/clock.ts'
 import type { Report } from '../guard/events.ts'
 import { HookError } from '../hook.ts'
 import { type Answer, errorOf } from './answer.ts'
+import { type Command, lineOf } from './command.ts'
 import { InteractiveNft } from './interactive.ts'
 import { runOnce } from './one-shot.ts'
 
@@ -21,7 +22,7 @@ export const CHILD_LINES = 1_000
 const ONE_SHOT_PERIOD = 60_000
 
 interface Job {
-  readonly command: string
+  readonly command: Command
   readonly resolve: (output: string) => void
   readonly reject: (error: HookError) => void
 }
@@ -55,7 +56,7 @@ export class Channel {
   }
 
   /** Resolves with what it printed; rejects if nothing was changed, or if nobody knows. */
-  run(command: string): Promise<string> {
+  run(command: Command): Promise<string> {
     return new Promise((resolve, reject) => {
       if (this.#stopped) return reject(stopped())
       this.#waiting.push({ command, resolve, reject })
@@ -77,7 +78,7 @@ export class Channel {
     await Promise.resolve()
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, this.#options.joins ? BATCH_MAX : 1)
-      const answer = await this.#send(batch.map(({ command }) => command).join('; '))
+      const answer = await this.#send(batch)
       if (answer.kind === 'refused' && batch.length > 1) await this.#oneByOne(batch)
       else for (const job of batch) settle(job, answer)
       this.#relieve()
@@ -88,10 +89,12 @@ export class Channel {
 
   /** One of them was wrong, so none was carried out: the others shall not suffer for it. */
   async #oneByOne(batch: readonly Job[]): Promise<void> {
-    for (const job of batch) settle(job, await this.#send(job.command))
+    for (const job of batch) settle(job, await this.#send([job]))
   }
 
-  async #send(line: string): Promise<Answer> {
+  async #send(jobs: readonly Job[]): Promise<Answer> {
+    const commands = jobs.map(({ command }) => command)
+    const line = lineOf(commands, this.#options.clock.monotonic())
     const limit = LINE_LIMIT + Math.ceil(line.length / CHARACTERS_PER_MS)
     try {
       const answer = await this.#keptChild()?.ask(line, limit)

@@ -1,5 +1,5 @@
 import { type Family, familyOf, familyPrefix, type Network } from '@oneknock/shared'
-import type { Port } from '../../core/directory.ts'
+import type { Port, Protocol } from '../../core/directory.ts'
 import { type Flow, flowKey, hasEnded, type LiveElement, type OpenElement } from '../guard/flows.ts'
 
 /** The one table that is ours. */
@@ -13,28 +13,41 @@ export const openSetName = (zone: string, family: Family, prefix: number): strin
 export const liveSetName = (zone: string, family: Family): string => `${zone}_live${family}`
 export const cutSetName = (zone: string, family: Family): string => `${zone}_cut${family}`
 
+/** Protocols by number: for their names nft opens a file, for each element anew. */
+const NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17 }
+
 const openKey = (network: Network, { protocol, port }: Port): string =>
-  `${network.address} . ${protocol} . ${port}`
+  `${network.address} . ${NUMBERS[protocol]} . ${port}`
 
 /**
- * Sets the end of one element, earlier or later, whether it is there or not. Adding what is there
- * does not move its end on every kernel, and only what is there can be deleted: hence all three.
+ * Sets the end of each element, earlier or later, whether it is there or not; of two for the same, the
+ * later one counts. Adding what is there does not move its end on every kernel, and only what is there
+ * can be deleted: hence all three.
  */
-export function openCommand({ zone, network, port, remaining }: OpenElement): string {
-  const set = openSet(zone, network)
-  const key = openKey(network, port)
-  const gone = removeCommand(set, key)
-  return hasEnded(remaining) ? gone : `${gone}; ${addCommand(set, [timed([key, remaining])])}`
+export function openCommand(elements: readonly OpenElement[]): string {
+  const sets = new Map<string, Map<string, number>>()
+  for (const { zone, network, port, remaining } of elements) {
+    const set = openSet(zone, network)
+    const ends = sets.get(set) ?? new Map<string, number>()
+    sets.set(set, ends.set(openKey(network, port), remaining))
+  }
+  return [...sets].map(([set, ends]) => setEnds(set, ends)).join('; ')
+}
+
+function setEnds(set: string, ends: ReadonlyMap<string, number>): string {
+  const gone = removeCommand(set, [...ends.keys()])
+  const left = [...ends].filter(([, remaining]) => !hasEnded(remaining))
+  return left.length === 0 ? gone : `${gone}; ${addCommand(set, left.map(timed))}`
 }
 
 /** `add` first, since deleting what is not there would fail. */
-const removeCommand = (set: string, key: string): string =>
-  `${addCommand(set, [key])}; delete element ${TABLE} ${set} { ${key} }`
+const removeCommand = (set: string, keys: readonly string[]): string =>
+  `${addCommand(set, keys)}; delete element ${TABLE} ${set} { ${keys.join(', ')} }`
 
 /** Forgets a flow, and remembers by these names that it was cut (see `zone-chains`, `leads`). */
 export function cutCommand(zone: string, flow: Flow, remembered: readonly Flow[]): string {
   const family = familyOf(flow.address)
-  const gone = removeCommand(liveSetName(zone, family), flowKey(flow))
+  const gone = removeCommand(liveSetName(zone, family), [flowKey(flow)])
   if (remembered.length === 0) return gone
   return `${gone}; ${addCommand(cutSetName(zone, family), remembered.map(flowKey))}`
 }

@@ -2,7 +2,7 @@ import { familyOf, familyPrefix, type Network } from '@oneknock/shared'
 import type { Flow, LiveElement, OpenElement } from '../guard/flows.ts'
 import type { Filling, Guard, GuardKernel, Listing } from '../guard/kernel.ts'
 import { portsOf, SINGLE, type Zone } from '../guard/zones.ts'
-import { cutCommand, fillCommands, openCommand, openSet } from './elements.ts'
+import { cutCommand, fillCommands, openSet } from './elements.ts'
 import { remembered } from './leads.ts'
 import { parseListing, skeleton } from './listing.ts'
 import { type NftRunner, printTable } from './nft.ts'
@@ -54,7 +54,7 @@ export class NftKernel implements GuardKernel {
   }
 
   open(elements: readonly OpenElement[]): Promise<void> {
-    return this.#nft.write(elements.map(openCommand).join('; '))
+    return this.#nft.open(elements)
   }
 
   declares(zone: Zone, network: Network): boolean {

@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.ts'
 import type { Report } from '../guard/events.ts'
+import type { OpenElement } from '../guard/flows.ts'
 import { findProgram } from '../guard/program.ts'
 import { HookError } from '../hook.ts'
 import { errorOf } from './answer.ts'
@@ -12,6 +13,8 @@ import { Watch } from './watch.ts'
 export interface NftRunner {
   /** Changes the ruleset: all of this command or nothing. It must bear to be given twice. */
   write(command: string): Promise<void>
+  /** Sets the end of each, earlier or later, whether it is there or not. */
+  open(elements: readonly OpenElement[]): Promise<void>
   /** What a `list` command prints, without what is in sets. */
   read(command: string): Promise<string>
   /** The same with what is in sets, which may take its time. */
@@ -41,6 +44,9 @@ export function keptNft(clock: Clock, report: Report): NftRunner {
   return {
     write: async command => {
       await writer.run(command)
+    },
+    open: async elements => {
+      await writer.run({ elements, at: clock.monotonic() })
     },
     read: command => reader.run(command),
     readAll: async command => {
