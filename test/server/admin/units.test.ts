@@ -61,7 +61,10 @@ describe.skipIf(lacking(hasSystemd))('the systemd units', () => {
   })
 
   it('are right with the drop-ins for ipset, too', async () => {
-    cpSync(join(SHIPPED, 'ipset'), units(), { recursive: true })
+    for (const unit of ['oneknockd', 'oneknock-guard']) {
+      const folder = `${unit}.service.d`
+      cpSync(join(SHIPPED, 'ipset', folder), join(units(), folder), { recursive: true })
+    }
     expect(await verify(...UNITS)).toEqual({ status: 0, stdout: '', stderr: '' })
     const dropIn = join(units(), 'oneknockd.service.d/ipset.conf')
     writeFileSync(dropIn, readFileSync(dropIn, 'utf8').replace('Ambient', 'Ambiant'))
@@ -123,6 +126,16 @@ describe.skipIf(lacking(hasSystemd))('the systemd units', () => {
         ['etc/oneknock/users', '700', Number(uid)],
         ['var/lib/oneknock', '700', Number(uid)],
       ])
+
+      const lock = join(made, 'run/xtables.lock')
+      mkdirSync(join(made, 'run'), { recursive: true })
+      writeFileSync(lock, '', { mode: 0o600 })
+      const forLegacy = join(SHIPPED, 'ipset/tmpfiles.d/oneknock-xtables.conf')
+      await make('systemd-tmpfiles', '--create', `--root=${made}`, forLegacy)
+      const [, , gid] = /^oneknock:.*$/m
+        .exec(readFileSync(join(made, 'etc/group'), 'utf8'))![0]
+        .split(':')
+      expect(statSync(lock)).toMatchObject({ mode: 0o100640, uid: 0, gid: Number(gid) })
     },
   )
 })

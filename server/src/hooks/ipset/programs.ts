@@ -51,11 +51,19 @@ async function said(name: string, args: readonly string[], input = ''): Promise<
   throw errorOf(name, ran)
 }
 
+/** iptables-legacy changes nothing without it, and it is root's. */
+const LOCK_CLOSED = /can't open lock file (\S+): Permission denied/
+
 function errorOf(name: string, ran: Ran): HookError {
   if (ran.kind === 'timeout')
     return failure('timeout', `${name} did not end in time and was killed`)
   if (ran.kind === 'gone') return failure('unavailable', `${name} does not run: ${ran.message}`)
   const text = ran.stderr.trim()
+  const [, lock] = LOCK_CLOSED.exec(text) ?? []
+  if (lock !== undefined) {
+    const line = `${name} is iptables-legacy, and may not read its lock ${lock}: install our tmpfiles.d/oneknock-xtables.conf, or write firewall.backend = "nftables"`
+    return failure('unavailable', line)
+  }
   if (/not permitted|permission denied|must be root|can't open socket/i.test(text)) {
     const line = `${name} may not see or change the firewall: run as root, or with CAP_NET_ADMIN and CAP_NET_RAW`
     return failure('unavailable', line)
