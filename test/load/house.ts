@@ -1,6 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import type { Address } from '@oneknock/shared'
 import type { Event } from '../../server/src/core/events.ts'
+import { findProgram } from '../../server/src/hooks/guard/program.ts'
 import { systemFiles } from '../../server/src/ledger/files.ts'
 import { readEntries } from '../../server/src/ledger/read.ts'
 import { Knocker } from '../daemon/knocker.ts'
@@ -29,8 +33,10 @@ export interface HouseFigures {
   readonly restartCpu: number
   /** How late the ends of grants were noticed, in milliseconds: the median and the latest. */
   readonly late: { readonly median: number; readonly most: number }
-  /** Processes that were started while they ended. */
+  /** Processes that were started while they ended, but for the guard's looks at who is live. */
   readonly forked: number
+  /** Such looks meanwhile: one process each ten seconds, however many grants there are. */
+  readonly looks: number
   /** Resident memory with everybody gone, in MiB. */
   readonly after: number
 }
@@ -40,8 +46,10 @@ const BURST = 20
 /** Which of them a reply answers is found by trying: more would only keep us busy. */
 const IN_FLIGHT = 8
 const ANSWER_MS = 20_000
-/** The ends are spread over so many seconds. */
-const SPREAD = 1
+/** Between two questions whether all are out: the daemon is to be measured, not kept busy. */
+const POLL_MS = 200
+/** Milliseconds between the guard's looks at who is live. */
+const LOOK_MS = 10_000
 
 /** A house full of guests, each let in by a knock of their own, through a crash and until all are out. */
 export async function fullHouse(options: HouseOptions): Promise<HouseFigures> {
@@ -49,7 +57,9 @@ export async function fullHouse(options: HouseOptions): Promise<HouseFigures> {
   const people = Array.from({ length: Math.ceil(grants / BURST) }, (_, i) =>
     person(`guest-${i}`, { services: ['house'], otherAddress: true }),
   )
-  const site = new Site({ program, people, config: at => configuration(at, nftables) })
+  const nft = nftables ? new Witness('nft') : undefined
+  const wrap = nft ? ['env', `PATH=${nft.folder}:${process.env.PATH}`] : []
+  const site = new Site({ program, people, config: at => configuration(at, nftables), wrap })
   try {
     await site.start()
     const knocker = await Knocker.at('127.5.5.5', site)
@@ -61,8 +71,8 @@ export async function fullHouse(options: HouseOptions): Promise<HouseFigures> {
         const packet = seal(people[Math.floor(number / BURST)]!.devices[0]!, {
           services: ['house'],
           address: addressOf(number),
-          // They end at about the same time, however long it took to let them all in.
-          lifetime: lifetime - Math.floor((Date.now() - began) / 1000) + (number % SPREAD),
+          // They end within one second, however long it took to let them all in.
+          lifetime: lifetime - Math.floor((Date.now() - began) / 1000),
         })
         const reply = await knocker.ask(packet, ANSWER_MS)
         knocker.forget(packet)
@@ -81,18 +91,29 @@ export async function fullHouse(options: HouseOptions): Promise<HouseFigures> {
     if (held.length !== grants) throw new Error(`of ${grants} grants ${held.length} are left`)
 
     const before = processesOf(site.pid)
+    const startsBefore = nft?.starts().length
+    const since = performance.now()
     await until(
-      () => site.ask<{ grants: number; closing: number }>({ command: 'status' }),
+      async () => {
+        await setTimeout(POLL_MS)
+        return site.ask<{ grants: number; closing: number }>({ command: 'status' })
+      },
       status => status.grants + status.closing === 0,
-      (lifetime + SPREAD) * 1000 + ANSWER_MS,
+      lifetime * 1000 + ANSWER_MS,
     )
-    const forked = changed(before, processesOf(site.pid))
+    const starts = nft?.starts().slice(startsBefore) ?? []
+    const looks = starts.filter(isLook).length
+    const explained = nft ? Math.ceil((performance.now() - since) / LOOK_MS) : 0
+    const forked =
+      starts.length - Math.min(looks, explained) + changed(before, processesOf(site.pid), looks > 0)
     const after = await memoryOf(site)
     knocker.close()
     await site.end()
-    return { empty, full, restart, restartCpu, late: await lateness(site, grants), forked, after }
+    const late = await lateness(site, grants)
+    return { empty, full, restart, restartCpu, late, forked, looks, after }
   } finally {
     await site.destroy()
+    nft?.remove()
   }
 }
 
@@ -112,6 +133,30 @@ const memoryOf = async (site: Site): Promise<number> => {
   return Math.round(rss_bytes / 2 ** 20)
 }
 
+/** A program in front of the real one that writes down each start. */
+class Witness {
+  readonly folder = mkdtempSync(join(tmpdir(), 'oneknock-witness-'))
+  readonly #log = join(this.folder, 'starts')
+
+  constructor(name: string) {
+    const script = `#!/bin/sh\necho "$*" >>${this.#log}\nexec ${findProgram(name)} "$@"\n`
+    writeFileSync(join(this.folder, name), script, { mode: 0o755 })
+    writeFileSync(this.#log, '')
+  }
+
+  /** The arguments of each start so far. */
+  starts(): string[] {
+    return readFileSync(this.#log, 'utf8').split('\n').filter(Boolean)
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true })
+  }
+}
+
+/** Prints sets with all that is in them, which nothing but a look does (`nftables/nft.ts`). */
+const isLook = (args: string): boolean => args === '--numeric-protocol -f -'
+
 interface Processes {
   readonly children: readonly string[]
   /** Page faults of children that ended: whoever was ever started had some (proc(5), cminflt). */
@@ -122,7 +167,18 @@ function processesOf(pid: number): Processes {
   const children = readdirSync(`/proc/${pid}/task`).flatMap(task =>
     readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
   )
-  return { children, faultsOfEnded: statOf(pid)[8]! }
+  // A look that is under way is counted by its start.
+  const kept = children.filter(child => !isLook(argsOf(child)))
+  return { children: kept, faultsOfEnded: statOf(pid)[8]! }
+}
+
+/** Empty if it has just ended. */
+function argsOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(1, -1).join(' ')
+  } catch {
+    return ''
+  }
 }
 
 /** The fields behind the program's name (proc(5), stat). */
@@ -134,10 +190,10 @@ function statOf(pid: number): string[] {
 /** In user and kernel mode, counted in hundredths of a second. */
 const cpuOf = (pid: number): number => 10 * (Number(statOf(pid)[11]) + Number(statOf(pid)[12]))
 
-/** At least so many processes were started in between. */
-function changed(before: Processes, after: Processes): number {
+/** At least so many processes were started in between, `explained`: besides some that have ended. */
+function changed(before: Processes, after: Processes, explained: boolean): number {
   const fresh = after.children.filter(child => !before.children.includes(child)).length
-  return fresh + (before.faultsOfEnded === after.faultsOfEnded ? 0 : 1)
+  return fresh + (explained || before.faultsOfEnded === after.faultsOfEnded ? 0 : 1)
 }
 
 /** What the ledger says: when grants were to end, and when they did. */

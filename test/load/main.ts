@@ -34,7 +34,8 @@ if (Number(values.grants) > 0) {
     `  ready ${house.restart} ms after a start with all of them, ${house.restartCpu} ms of them at work`,
   )
   say(`  ended: median ${house.late.median} ms late, at most ${house.late.most} ms`)
-  say(`  processes started for it: ${house.forked}`)
+  const looks = nftables ? ` (and ${house.looks} looks at who is live, as ever)` : ''
+  say(`  processes started for it: ${house.forked}${looks}`)
   if (house.late.most > 1000 || house.forked > 0) process.exitCode = 1
 }
 if (Number(values.seconds) > 0) {
