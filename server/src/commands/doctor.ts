@@ -16,7 +16,7 @@ import { flowOffload, otherChains } from '../doctor/chains.ts'
 import { doorFindings } from '../doctor/door.ts'
 import { type Finding, finding, fine, type State } from '../doctor/finding.ts'
 import { forwarding, tracking } from '../doctor/forwarding.ts'
-import { guardFindings, setsFindings } from '../doctor/guard.ts'
+import { formerSets, formerTable, guardFindings, setsFindings } from '../doctor/guard.ts'
 import { helperFindings } from '../doctor/helper.ts'
 import { clock, disk, ledgerClock, receiveBuffer } from '../doctor/host.ts'
 import { linkFindings } from '../doctor/links.ts'
@@ -118,9 +118,13 @@ async function approval(config: Config): Promise<Finding[]> {
   return directory.ok ? approvalFindings({ ...config, directory: directory.value }) : []
 }
 
-/** Of a guard that is kept by ipset, whether nft is there or not. */
+/** Of a guard of ipset, whether nft is there or not. */
 async function setsGuard(config: Config): Promise<Finding[]> {
-  if (config.firewall.backend !== 'ipset') return []
+  const { backend } = config.firewall
+  if (backend === 'nftables') {
+    return formerSets(await readSetsGuard(config).catch(() => undefined))
+  }
+  if (backend !== 'ipset') return []
   const ports = [...config.services.values()].flatMap(service => service.ports)
   try {
     return setsFindings(ports, await readSetsGuard(config), bootWanted(config))
@@ -137,7 +141,8 @@ async function firewall(config: Config): Promise<Finding[]> {
   } catch {
     return [finding('firewall', 'unknown', 'its rules may not be seen', 'run as root')]
   }
-  const guarded = config.firewall.backend === 'nftables'
+  const { backend } = config.firewall
+  const guarded = backend === 'nftables'
   if (text === undefined) {
     const found = 'nft is not installed, so its rules cannot be seen'
     return [finding('firewall', guarded ? 'problem' : 'unknown', found, 'install nftables')]
@@ -145,6 +150,7 @@ async function firewall(config: Config): Promise<Finding[]> {
   const ruleset = parseRuleset(text)
   return [
     ...(guarded ? guardFindings(ruleset, await guardWanted(config)) : []),
+    ...(backend === 'ipset' ? formerTable(ruleset) : []),
     ...otherChains(ruleset, wantedOf(config)),
     ...flowOffload(ruleset),
     ...legacyTables(),

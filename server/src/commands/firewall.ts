@@ -1,7 +1,14 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type GuardView, isoTime } from '../administration/views.ts'
-import { putUp, renderGuard, takeAway } from '../compose/guard.ts'
+import {
+  type GuardKind,
+  otherKind,
+  putUp,
+  renderGuard,
+  takeAway,
+  takeFormerAway,
+} from '../compose/guard.ts'
 import { formatDuration, parseDuration } from '../config/duration.ts'
 import { type Config, loadConfig } from '../config.ts'
 import { HookError } from '../hooks/hook.ts'
@@ -32,9 +39,10 @@ export async function apply(options: FirewallOptions): Promise<number> {
   if (running === undefined) await inWords(putUp(config, 'for good'))
   const file = bootFile(config)
   await replaceFile(file, async () => renderGuard(config))
-  // One that another backend left would close its ports at boot, and nobody would open them.
+  // What another backend left would keep its ports closed, and nobody would open them.
   const { former } = bootFiles(config)
   if (existsSync(former)) await removeFile(former)
+  await inWords(takeFormerAway(otherKind(config.firewall.backend)))
   if (options.json) printJson({ guard: 'for good', saved: file })
   else print(`The guard stands for good, and is saved for the next boot in ${file}.\n`)
   if (running === undefined) remark('No daemon runs, so nobody is let in before one does.')
@@ -68,7 +76,9 @@ export async function remove(options: FirewallOptions): Promise<number> {
   if ((await ask(config.state, { command: 'status' })) !== undefined) {
     throw new Failure('the running daemon keeps the guard up; stop it first, then remove the guard')
   }
-  const wasThere = await inWords(takeAway(config))
+  const kind = config.firewall.backend
+  const ours = await inWords(takeAway(kind))
+  const wasThere = (await inWords(takeFormerAway(otherKind(kind)))) || ours
   const { current, former } = bootFiles(config)
   const saved = [current, former].filter(file => existsSync(file))
   for (const file of saved) await removeFile(file)
@@ -76,6 +86,8 @@ export async function remove(options: FirewallOptions): Promise<number> {
   else print(wasThere ? 'The guard is gone: its ports are open.\n' : 'There was no guard.\n')
   return 0
 }
+
+type GuardedConfig = Config & { readonly firewall: { readonly backend: GuardKind } }
 
 /** What the boot unit loads; it lies beside the configuration. */
 export const bootFile = (config: Config): string => bootFiles(config).current
@@ -89,11 +101,14 @@ function bootFiles({ file, firewall: { backend } }: Config) {
 }
 
 /** As whoever runs the command, since the firewall is root's: root reads no file of anybody else. */
-async function guardedConfig(file: string): Promise<Config> {
+async function guardedConfig(file: string): Promise<GuardedConfig> {
   const config = await loadConfig(file)
   if (!config.ok) throw configFailure(config.error)
-  const { backend } = config.value.firewall
-  if (backend === 'nftables' || backend === 'ipset') return config.value
+  const { firewall } = config.value
+  const { backend } = firewall
+  if (backend === 'nftables' || backend === 'ipset') {
+    return { ...config.value, firewall: { ...firewall, backend } }
+  }
   throw new Failure(
     `there is no guard with firewall.backend = "${backend}"; write "nftables" there`,
   )

@@ -41,12 +41,27 @@ export async function putUp(config: Config, trial: Trial): Promise<void> {
   await hook.stop()
 }
 
-/** Takes it away with all that is in it; whether it was there. */
-export async function takeAway({ firewall: { backend } }: Config): Promise<boolean> {
-  if (backend === 'ipset') return takeSetsAway()
+/** The kinds of rules that a guard may be made of. */
+export type GuardKind = 'nftables' | 'ipset'
+
+export const otherKind = (kind: GuardKind): GuardKind => (kind === 'ipset' ? 'nftables' : 'ipset')
+
+/** Takes a guard of this kind away with all that is in it; whether it was there. */
+export async function takeAway(kind: GuardKind): Promise<boolean> {
+  if (kind === 'ipset') return takeSetsAway()
   if ((await printTable(command => nft(command, ['--terse']))) === undefined) return false
   await nft(`delete table ${TABLE}`)
   return true
+}
+
+/** The same for a kind that the configuration does not name, and whose programs there need not be. */
+export async function takeFormerAway(kind: GuardKind): Promise<boolean> {
+  try {
+    return await takeAway(kind)
+  } catch (error) {
+    if (error instanceof HookError && error.code === 'unavailable') return false
+    throw error
+  }
 }
 
 async function takeSetsAway(): Promise<boolean> {

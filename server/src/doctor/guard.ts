@@ -53,6 +53,19 @@ function setsPresent(ports: readonly Port[], seen: GuardSeen | undefined): Findi
   return finding('guard', 'problem', found, 'run: oneknockd reload')
 }
 
+/** Of a backend that the configuration does not name. */
+const FORMER = finding(
+  'guard',
+  'problem',
+  'that of a former backend stands as well: what it closes stays closed, whoever knocks',
+  'run: oneknockd firewall apply',
+)
+
+export const formerTable = ({ tables }: Ruleset): Finding[] =>
+  tables.includes(TABLE) ? [FORMER] : []
+
+export const formerSets = (seen: GuardSeen | undefined): Finding[] => (seen ? [FORMER] : [])
+
 function present(ruleset: Ruleset, { ports, lease }: GuardWanted): Finding {
   const start = 'start the daemon, or run: oneknockd firewall apply'
   if (!ruleset.tables.includes(TABLE)) {

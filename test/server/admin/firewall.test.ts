@@ -7,8 +7,8 @@ import { until } from '../kit.ts'
 
 const SSH = 22
 const TRIAL_S = 5
-/** Milliseconds for a dozen commands, each of which starts Node. */
-const MANY_COMMANDS = 40_000
+/** For a dozen commands, each of which starts Node. */
+const MANY_COMMANDS = { timeout: 40_000 }
 
 const config = (backend: 'nftables' | 'ipset' = 'nftables') => `
 listen = ["[::]:62201"]
@@ -56,38 +56,66 @@ describeWithNamespaces('oneknockd firewall', () => {
 
   const json = async (...args: string[]) => JSON.parse(await command(...args, '--json'))
 
+  it('does the same with ipset: on trial, for good, and gone', MANY_COMMANDS, async () => {
+    await daemon.remove()
+    daemon = new Daemon(lab.server, program.path, () => config('ipset'), 'ipset')
+    const guard = async () =>
+      JSON.parse((await daemon.command('doctor', '--json')).stdout).find(
+        ({ check }: { check: string }) => check === 'guard',
+      )
+    expect((await guard()).state).toBe('problem')
+    expect((await json('firewall', 'try', `${TRIAL_S}s`)).guard).toBe('on trial')
+    expect(await stranger()).toBe('silent')
+    expect((await guard()).state).toBe('warning')
+    await letsGo()
+    expect(await command('firewall', 'apply')).toContain('stands for good')
+    expect(await stranger()).toBe('silent')
+    expect(await guard()).toMatchObject({ state: 'fine', found: `stands for tcp/${SSH}` })
+    await daemon.start()
+    expect(await command('firewall', 'apply')).toContain(`for the next boot in ${bootFile('sh')}`)
+    expect(await stranger()).toBe('silent')
+    await daemon.end('SIGTERM')
+    expect(await stranger()).toBe('silent')
+    expect(statSync(bootFile('sh')).mode & 0o777).toBe(0o600)
+    expect(readFileSync(bootFile('sh'), 'utf8')).toBe(await command('firewall', 'show'))
+    expect(await json('firewall', 'remove')).toEqual({ removed: true, forgotten: true })
+    expect(existsSync(bootFile('sh'))).toBe(false)
+    expect(await stranger()).toBe('open')
+    expect(await lab.server.run('ipset', 'list', '-name')).toBe('')
+    expect((await json('firewall', 'remove')).removed).toBe(false)
+  })
+
   it(
-    'does the same with ipset: on trial, for good, and gone',
+    'leaves nothing of a former backend, which would stay closed for everybody',
+    MANY_COMMANDS,
     async () => {
       await daemon.remove()
-      daemon = new Daemon(lab.server, program.path, () => config('ipset'), 'ipset')
-      const guard = async () =>
-        JSON.parse((await daemon.command('doctor', '--json')).stdout).find(
-          ({ check }: { check: string }) => check === 'guard',
-        )
-      expect((await guard()).state).toBe('problem')
-      expect((await json('firewall', 'try', `${TRIAL_S}s`)).guard).toBe('on trial')
+      daemon = new Daemon(lab.server, program.path, () => config('nftables'), 'ipset')
+      const guards = async () =>
+        JSON.parse((await daemon.command('doctor', '--json')).stdout)
+          .filter(({ check }: { check: string }) => check === 'guard')
+          .map(({ state, found }: Record<string, string>) => `${state} ${found}`)
+      const former = expect.stringContaining('problem that of a former backend stands as well')
+      const fine = `fine stands for tcp/${SSH}`
+
+      await command('firewall', 'apply')
+      writeFileSync(daemon.configFile, config('ipset'))
+      expect(await guards()).toContainEqual(former)
+      await command('firewall', 'apply')
+      expect(await guards()).toEqual([fine])
+      expect(existsSync(bootFile())).toBe(false)
       expect(await stranger()).toBe('silent')
-      expect((await guard()).state).toBe('warning')
-      await letsGo()
-      expect(await command('firewall', 'apply')).toContain('stands for good')
-      expect(await stranger()).toBe('silent')
-      expect(await guard()).toMatchObject({ state: 'fine', found: `stands for tcp/${SSH}` })
-      await daemon.start()
-      expect(await command('firewall', 'apply')).toContain(`for the next boot in ${bootFile('sh')}`)
-      expect(await stranger()).toBe('silent')
-      await daemon.end('SIGTERM')
-      expect(await stranger()).toBe('silent')
-      expect(statSync(bootFile('sh')).mode & 0o777).toBe(0o600)
-      expect(readFileSync(bootFile('sh'), 'utf8')).toBe(await command('firewall', 'show'))
-      writeFileSync(bootFile(), 'of the backend that there was before')
-      expect(await json('firewall', 'remove')).toEqual({ removed: true, forgotten: true })
-      for (const kind of ['nft', 'sh'] as const) expect(existsSync(bootFile(kind))).toBe(false)
-      expect(await stranger()).toBe('open')
+
+      writeFileSync(daemon.configFile, config('nftables'))
+      expect(await guards()).toContainEqual(former)
+      await command('firewall', 'apply')
+      expect(await guards()).toEqual([fine])
+      expect(existsSync(bootFile('sh'))).toBe(false)
       expect(await lab.server.run('ipset', 'list', '-name')).toBe('')
-      expect((await json('firewall', 'remove')).removed).toBe(false)
+      writeFileSync(daemon.configFile, config('ipset'))
+      expect(await json('firewall', 'remove')).toEqual({ removed: true, forgotten: true })
+      expect(await stranger()).toBe('open')
     },
-    MANY_COMMANDS,
   )
 
   it('try lets go by itself, with no process there; apply stands for good, and at boot', async () => {
