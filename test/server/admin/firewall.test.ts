@@ -150,39 +150,44 @@ describeWithNamespaces('oneknockd firewall', () => {
     expect(await json('firewall', 'remove')).toEqual({ removed: false, forgotten: false })
   })
 
-  it('a guard that stands can be tried too; a daemon goes on with a trial, and knows when it is over', async () => {
-    await daemon.start()
-    expect(await stranger()).toBe('silent')
-    await json('firewall', 'try', `${TRIAL_S}s`)
-    await daemon.end('SIGKILL')
-    await daemon.start()
-    const { guard } = await json('status')
-    expect(guard.guard).toBe('on trial')
-    expect(await stranger()).toBe('silent')
-    await lab.server.nft('flush ruleset')
-    await until(stranger, answer => answer === 'silent')
-    expect((await json('status')).guard).toEqual(guard)
-    await letsGo()
-    await until(
-      () => json('status'),
-      status => status.guard.guard === 'let go',
-    )
-    const { stdout } = await daemon.command('doctor')
-    expect(stdout).toContain('guard: its trial ran out: nothing is guarded, all is open')
-    // Nor does a restart lock anybody out who was let out.
-    await daemon.end('SIGKILL')
-    await daemon.start()
-    expect(await stranger()).toBe('open')
-    const happened = (await json('audit', 'show')).map((row: { result: string }) => row.result)
-    expect(happened).toEqual(expect.arrayContaining(['guard-on-trial', 'guard-let-go']))
+  it(
+    'a guard that stands can be tried too; a daemon goes on with a trial, and knows when it is over',
+    MANY_COMMANDS,
+    async () => {
+      await daemon.start()
+      expect(await stranger()).toBe('silent')
+      await json('firewall', 'try', '1m')
+      await daemon.end('SIGKILL')
+      await daemon.start()
+      const { guard } = await json('status')
+      expect(guard.guard).toBe('on trial')
+      expect(await stranger()).toBe('silent')
+      await lab.server.nft('flush ruleset')
+      await until(stranger, answer => answer === 'silent')
+      expect((await json('status')).guard).toEqual(guard)
+      await json('firewall', 'try', `${TRIAL_S}s`)
+      await letsGo()
+      await until(
+        () => json('status'),
+        status => status.guard.guard === 'let go',
+      )
+      const { stdout } = await daemon.command('doctor')
+      expect(stdout).toContain('guard: its trial ran out: nothing is guarded, all is open')
+      // Nor does a restart lock anybody out who was let out.
+      await daemon.end('SIGKILL')
+      await daemon.start()
+      expect(await stranger()).toBe('open')
+      const happened = (await json('audit', 'show')).map((row: { result: string }) => row.result)
+      expect(happened).toEqual(expect.arrayContaining(['guard-on-trial', 'guard-let-go']))
 
-    await command('firewall', 'apply')
-    expect(await stranger()).toBe('silent')
-    expect((await json('status')).guard).toEqual({ guard: 'for good' })
-    const refused = await daemon.command('firewall', 'remove')
-    expect(refused).toMatchObject({ status: 1, stdout: '' })
-    expect(refused.stderr).toContain('stop it first')
-  })
+      await command('firewall', 'apply')
+      expect(await stranger()).toBe('silent')
+      expect((await json('status')).guard).toEqual({ guard: 'for good' })
+      const refused = await daemon.command('firewall', 'remove')
+      expect(refused).toMatchObject({ status: 1, stdout: '' })
+      expect(refused.stderr).toContain('stop it first')
+    },
+  )
 
   it('try takes a time in which one can knock, and which one remembers', async () => {
     for (const duration of ['soon', '1s', '2d']) {
