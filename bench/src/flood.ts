@@ -41,13 +41,14 @@ const SEGMENTS = 64
 const CALLS = 16
 
 const descriptor = process.env.FLOOD_FD
+const [from = '0.0.0.0'] = process.argv.slice(2)
 const socket = createSocket('udp4')
 let until = 0
 const pools = new Map<string, Buffer>()
 // Refused at the other end while its socket is gone: the next packet tries again.
 socket.on('error', () => {})
 
-if (descriptor === undefined) socket.bind(() => serve(handlers))
+if (descriptor === undefined) socket.bind({ address: from }, () => serve(handlers))
 else socket.bind({ fd: Number(descriptor) }, () => serve(handlers))
 
 async function flood(job: FloodJob): Promise<Flooded> {

@@ -42,9 +42,14 @@ export function formatNumber(value: number): string {
   return rounded.toLocaleString('en-GB', { maximumFractionDigits: 6 })
 }
 
+export const formatRatio = (sample: Sample): string =>
+  `${formatNumber(sample.median)}${formatSpread(sample)}`
+
+const formatSpread = (sample: Sample): string =>
+  sample.runs > 1 ? ` ± ${Math.round(spreadOf(sample) * 100)} %` : ''
+
 export const formatSample = (sample: Sample, unit: Unit): string => {
   if (!Number.isFinite(sample.median)) return 'never'
-  const spread = sample.runs > 1 ? ` ± ${Math.round(spreadOf(sample) * 100)} %` : ''
   const space = unit === '/s' || unit === '%' ? '' : ' '
-  return `${formatNumber(sample.median)}${space}${unit}${spread}`
+  return `${formatNumber(sample.median)}${space}${unit}${formatSpread(sample)}`
 }

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { TAG_BYTES } from '@oneknock/shared'
+import type { User } from '../../../server/src/core/directory.ts'
+import type { Keyring } from '../../../server/src/core/keyring.ts'
 import type { ReplayMemory } from '../../../server/src/core/replay.ts'
 import { knockOf } from '../harness/packets.ts'
 import { makeUsers } from '../harness/world.ts'
@@ -22,32 +24,46 @@ const MINUTE_MS = 60_000
 /** The runs themselves are remembered too: beyond this part, the memory is made anew. */
 const GROWTH_MAX = 1.1
 
-/** Good packets up to their verdict, while so many earlier ones are remembered. */
+/**
+ * Good packets up to their verdict, while so many earlier ones are remembered. The sizes take turns,
+ * so that what drifts hits each alike.
+ */
 export function replay({
-  entries,
+  sizes,
   runs,
 }: {
-  readonly entries: number
+  readonly sizes: readonly number[]
   readonly runs: number
-}): Replayed {
+}): Replayed[] {
   const users = makeUsers({ users: PACKETS })
   const keyring = keyringOf(users)
-  const before = held()
-  let memory = filled(entries)
-  const bytesPerEntry = (held() - before) / memory.size
-  const perPacket: number[] = []
+  const rivals = sizes.map(entries => {
+    const before = held()
+    const memory = filled(entries)
+    const bytesPerEntry = (held() - before) / memory.size
+    return { entries, memory, bytesPerEntry, perPacket: [] as number[] }
+  })
   for (let run = -WARM_UP; run < runs; run++) {
-    if (memory.size > entries * GROWTH_MAX) memory = filled(entries)
-    // All else is forgotten between two runs, or their codes would be used up.
-    const state = Object.assign(emptyState(), { replay: memory })
-    const { judge } = gatekeeperOf(users, keyring, state)
-    const packets = users.map(user => knockOf(user))
-    const took = microseconds(() => {
-      for (const { datagram } of packets) judge({ datagram, source: '192.0.2.7' })
-    })
-    if (run >= 0) perPacket.push(took)
+    for (const [turn] of rivals.entries()) {
+      const rival = rivals[(turn + run + WARM_UP) % rivals.length]!
+      if (rival.memory.size > rival.entries * GROWTH_MAX) rival.memory = filled(rival.entries)
+      const took = judgeAll(users, keyring, rival.memory)
+      if (run >= 0) rival.perPacket.push(took)
+    }
   }
-  return { perPacket, bytesPerEntry }
+  return rivals.map(({ perPacket, bytesPerEntry }) => ({ perPacket, bytesPerEntry }))
+}
+
+/** Microseconds for each. */
+function judgeAll(users: readonly User[], keyring: Keyring, memory: ReplayMemory): number {
+  // All else is forgotten between two runs, or their codes would be used up.
+  const state = Object.assign(emptyState(), { replay: memory })
+  const { judge } = gatekeeperOf(users, keyring, state)
+  const packets = users.map(user => knockOf(user))
+  globalThis.gc?.() // What was made for this run is no part of it.
+  return microseconds(() => {
+    for (const { datagram } of packets) judge({ datagram, source: '192.0.2.7' })
+  })
 }
 
 function filled(entries: number): ReplayMemory {

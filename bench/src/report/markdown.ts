@@ -1,4 +1,4 @@
-import { type Figure, formatNumber, formatSample } from '../harness/figures.ts'
+import { type Figure, formatRatio, formatSample } from '../harness/figures.ts'
 import type { Machine } from '../harness/machine.ts'
 import type { Results } from './results.ts'
 
@@ -31,7 +31,7 @@ function row(figure: Figure): string {
     note ? `${what} (${note})` : what,
     formatSample(value, unit),
     reference ? `${formatSample(reference.value, unit)}: ${reference.what}` : '',
-    ratio ? formatNumber(ratio.median) : '',
+    ratio ? formatRatio(ratio) : '',
     target?.text ?? '',
     target ? (target.met ? 'met' : '**not met**') : '',
   ]

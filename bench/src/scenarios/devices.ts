@@ -61,7 +61,7 @@ async function measure(
   return { start: sampleOf(runs.start), memory: sampleOf(runs.memory), stall: sampleOf(runs.stall) }
 }
 
-const TURNS = 2
+const TURNS = 3
 /** Hints are begun within a second of the turn, and go on for as long as the processor is busy. */
 const BEGIN_MS = 1_100
 const LOOK_MS = 200

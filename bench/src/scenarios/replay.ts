@@ -13,12 +13,8 @@ export const replay: Scenario = {
     const runs = full ? 51 : 11
     const core = await startChild<Core>('core', { side: 'receiver', node: ['--expose-gc'] })
     try {
-      const few = await core.ask('replay', { entries: FEW, runs })
-      const figures: Figure[] = []
-      for (const entries of MANY) {
-        figures.push(...figuresOf(entries, await core.ask('replay', { entries, runs }), few))
-      }
-      return figures
+      const [few, ...many] = await core.ask('replay', { sizes: [FEW, ...MANY], runs })
+      return MANY.flatMap((entries, i) => figuresOf(entries, many[i]!, few!))
     } finally {
       await core.stop()
     }

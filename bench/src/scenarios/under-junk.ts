@@ -17,7 +17,11 @@ export const underJunk: Scenario = {
     const storms: Storm[] = []
     for (const { id, what, of } of FLOODS) {
       const site = await gateSite(`${context.folder}/${id}`, 2 * rounds * KNOCKS)
-      storms.push({ id, what, ...(await storm(site, await startFlood(), junk, rounds, of)) })
+      storms.push({
+        id,
+        what,
+        ...(await storm(site, await startFlood({ yields: true }), junk, rounds, of)),
+      })
     }
     const lacks = lacksNft()
     if (lacks) context.skip('good knocks under a flood, with the kernel prefilter', lacks)
@@ -52,7 +56,12 @@ interface Storm {
 /** In the kernel every packet is a packet: the sender's own segmentation would hide their number. */
 async function prefiltered({ folder }: Context, junk: string, rounds: number): Promise<Storm> {
   const site = await nftablesSite(`${folder}/prefilter`, 2 * rounds * KNOCKS)
-  const flood = await startFlood({ through: site.clientSide, segmented: false })
+  // From another host than those who knock, as far as the kernel can tell.
+  const from = site.shots(0, 1)[0]!.source
+  const flood = await startFlood({
+    ...{ through: site.clientSide, segmented: false, yields: true },
+    from,
+  })
   const measured = await storm(site, flood, junk, rounds, Number.POSITIVE_INFINITY)
   return { id: 'prefilter', what: 'the same, with the kernel prefilter', ...measured }
 }

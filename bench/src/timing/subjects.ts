@@ -1,8 +1,16 @@
-import { randomBytes } from 'node:crypto'
-import { matchTotp, PACKET_BYTES, TAG_BYTES, totpCode, totpStep } from '@oneknock/shared'
+import { randomBytes, randomInt } from 'node:crypto'
+import {
+  matchTotp,
+  PACKET_BYTES,
+  TAG_BYTES,
+  TOTP_DIGITS,
+  TOTP_SECRET_BYTES,
+  totpCode,
+  totpStep,
+} from '@oneknock/shared'
 import type { User } from '../../../server/src/core/directory.ts'
 import { Burnt, checkFactor } from '../../../server/src/core/factors.ts'
-import { MacStates } from '../../../server/src/core/macs.ts'
+import { MacStates, type TagMacs } from '../../../server/src/core/macs.ts'
 import {
   hashRecoveryCode,
   newRecoveryCode,
@@ -17,17 +25,35 @@ export interface Subject {
   readonly what: string
   /** Two classes of inputs: whatever differs between them must not show. */
   readonly classes: readonly [names: string, names: string]
-  /** An input of the class, made before the clock runs; `run` is what is timed. */
-  prepare(cls: 0 | 1): void
-  run(): unknown
+  /** With secrets of its own. */
+  make(): Run
   /** It does leak: a test that does not find that proves nothing. */
   readonly planted?: true
+}
+
+export interface Run {
+  /** An input of the class, made before the clock runs; `random` is a byte that chooses among several. */
+  prepare(cls: 0 | 1, random: number): void
+  /** What is timed. */
+  run(): unknown
 }
 
 const random = (bytes: number): Uint8Array => new Uint8Array(randomBytes(bytes))
 const SIGNED_BYTES = PACKET_BYTES - TAG_BYTES
 
 export const subjects = (): Subject[] => [...tags(), ...codes(), ...recoveryCodes()]
+
+/**
+ * Secrets that take turns at random, each with an input of either class: what one input happens to
+ * cost, by its digits or its place in memory, must not pass for what its class costs.
+ */
+const SECRETS = 64
+
+/** For each secret; `choose` gives that one which the byte says. */
+function several<T>(make: (number: number) => T): (random: number) => T {
+  const made = Array.from({ length: SECRETS }, (_, number) => make(number))
+  return random => made[random % SECRETS]!
+}
 
 const scratch = Buffer.alloc(64)
 
@@ -36,89 +62,138 @@ const fresh = (text: string): string => scratch.toString('latin1', 0, scratch.wr
 
 /** A tag that is wrong in its first byte or in its last. */
 function tags(): Subject[] {
-  const [native, macs] = [new NativeMacs(), new MacStates()]
-  const key = random(32)
-  for (const each of [native, macs]) each.set(0, key)
-  const packet = random(PACKET_BYTES)
-  const sign = () => macs.sign(0, packet, SIGNED_BYTES)
-  const right = new Uint8Array(TAG_BYTES)
-  const view = new DataView(right.buffer)
-  sign().forEach((word, i) => {
-    view.setInt32(4 * i, word)
-  })
-  const wrong = [0, TAG_BYTES - 1].map(at => {
-    const variant = Uint8Array.from(packet)
-    variant.set(right, SIGNED_BYTES)
-    variant[SIGNED_BYTES + at] = variant[SIGNED_BYTES + at]! ^ 1
-    return variant
-  })
-  // Whole: to change the one byte in its place would show in the time of what reads it next.
-  const prepare = (cls: 0 | 1) => packet.set(wrong[cls]!)
   const classes = ['wrong in its first byte', 'in its last'] as const
-  return [
-    { what: "a packet's tag", classes, prepare, run: () => native.verifiesTag(0, packet) },
-    { what: 'the same, by noble', classes, prepare, run: () => macs.verifiesTag(0, packet) },
-    {
-      what: 'the same, compared with an early exit',
-      classes,
-      prepare,
-      run: () => comparesEarly(sign(), packet),
-      planted: true,
+  const subject = (what: string, check: (macs: MacStates) => Check): Subject => ({
+    what,
+    classes,
+    make() {
+      const macs = new MacStates()
+      const verifies = check(macs)
+      const choose = several(number => wrongTags(macs, verifies, number))
+      const packet = new Uint8Array(PACKET_BYTES)
+      let device = 0
+      return {
+        prepare(cls, random) {
+          device = random % SECRETS
+          // Whole: to change the one byte in its place would show in the time of what reads it next.
+          packet.set(choose(random)[cls])
+        },
+        run: () => verifies.verifiesTag(device, packet),
+      }
     },
+  })
+  return [
+    subject("a packet's tag", () => new NativeMacs()),
+    subject('the same, by noble', macs => macs),
+    { ...subject('the same, compared with an early exit', comparingEarly), planted: true },
   ]
 }
 
-/** How it must not be done. */
-function comparesEarly(words: Int32Array, packet: Uint8Array): boolean {
-  for (let i = 0; i < TAG_BYTES; i++) {
-    const byte = (words[i >> 2]! >>> (24 - 8 * (i & 3))) & 0xff
-    if (byte !== packet[SIGNED_BYTES + i]) return false
-  }
-  return true
+type Check = Pick<TagMacs, 'set' | 'verifiesTag'>
+
+/** A packet under a new key, as it is with either byte of its tag changed. */
+function wrongTags(
+  macs: MacStates,
+  check: Check,
+  number: number,
+): readonly [Uint8Array, Uint8Array] {
+  const key = random(32)
+  macs.set(number, key)
+  check.set(number, key)
+  const packet = random(PACKET_BYTES)
+  const view = new DataView(packet.buffer, SIGNED_BYTES)
+  macs.sign(number, packet, SIGNED_BYTES).forEach((word, i) => {
+    view.setInt32(4 * i, word)
+  })
+  const wrongAt = (at: number) =>
+    packet.map((byte, i) => (i === SIGNED_BYTES + at ? byte ^ 1 : byte))
+  return [wrongAt(0), wrongAt(TAG_BYTES - 1)]
 }
+
+/** How it must not be done. */
+const comparingEarly = (macs: MacStates): Check => ({
+  set: () => {},
+  verifiesTag(number, packet) {
+    const words = macs.sign(number, packet, SIGNED_BYTES)
+    for (let i = 0; i < TAG_BYTES; i++) {
+      const byte = (words[i >> 2]! >>> (24 - 8 * (i & 3))) & 0xff
+      if (byte !== packet[SIGNED_BYTES + i]) return false
+    }
+    return true
+  },
+})
+
+const CODES = 10 ** TOTP_DIGITS
 
 /** A one-time code of the step before, of now, of the next, or of none of them. */
 function codes(): Subject[] {
-  const secret = random(20)
-  const now = Date.now()
-  const codeAt = (step: number) => totpCode(secret, totpStep(now) + step)
-  const window = [-1, 0, 1].map(codeAt)
-  const wrong = ['000000', '000001', '000002', '000003'].find(code => !window.includes(code))!
-  let given = ''
   return [-1, 0, 1].map(step => ({
     what: 'a one-time code',
     classes: [step === 0 ? "now's" : `of step ${step > 0 ? '+' : '−'}1`, 'of none'] as const,
-    prepare(cls: 0 | 1) {
-      given = fresh(cls === 0 ? window[step + 1]! : wrong)
+    make() {
+      const now = Date.now()
+      const choose = several(() => {
+        const secret = random(TOTP_SECRET_BYTES)
+        const window = [-1, 0, 1].map(each => totpCode(secret, totpStep(now) + each))
+        let wrong: string
+        do wrong = `${randomInt(CODES)}`.padStart(TOTP_DIGITS, '0')
+        while (window.includes(wrong))
+        return { secret, texts: [window[step + 1]!, wrong] as const }
+      })
+      let given = ''
+      let { secret } = choose(0)
+      return {
+        prepare(cls, random) {
+          const chosen = choose(random)
+          secret = chosen.secret
+          given = fresh(chosen.texts[cls])
+        },
+        run: () => matchTotp(secret, given, now),
+      }
     },
-    run: () => matchTotp(secret, given, now),
   }))
 }
 
 /** A recovery code that is the first on the list, the last, or none. */
 function recoveryCodes(): Subject[] {
-  const texts = Array.from({ length: RECOVERY_CODES + 1 }, () => newRecoveryCode(random))
-  const wrong = texts.pop()!
+  const subject = (
+    names: readonly [string, string],
+    which: readonly [number, number],
+  ): Subject => ({
+    what: 'a recovery code',
+    classes: names,
+    make() {
+      const burnt = new Burnt()
+      const now = Date.now()
+      const choose = several(() => {
+        const texts = Array.from({ length: RECOVERY_CODES + 1 }, () => newRecoveryCode(random))
+        const user = withCodes(texts.slice(0, -1))
+        return { user, texts: [texts.at(which[0])!, texts.at(which[1])!] as const }
+      })
+      let given = ''
+      let user = choose(0).user
+      return {
+        prepare(cls, random) {
+          const chosen = choose(random)
+          user = chosen.user
+          given = fresh(chosen.texts[cls])
+        },
+        run: () => checkFactor(user, { kind: 'recovery', code: given }, now, burnt),
+      }
+    },
+  })
+  const [first, last, none] = [0, -2, -1]
+  return [
+    subject(['the first', 'the last'], [first, last]),
+    subject(['the first', 'none'], [first, none]),
+    subject(['none', 'none again, as a control'], [none, none]),
+  ]
+}
+
+function withCodes(texts: readonly string[]): User {
   const recovery = texts.map((text, i) => {
     const salt = random(RECOVERY_SALT_BYTES)
     return { id: `${i}`, salt, hash: hashRecoveryCode(salt, text) }
   })
-  const user: User = { ...makeUsers({ users: 1 })[0]!, recovery }
-  const burnt = new Burnt()
-  const now = Date.now()
-  let given = ''
-  const subject = (first: readonly [string, string], second: readonly [string, string]) => ({
-    what: 'a recovery code',
-    classes: [first[0], second[0]] as const,
-    prepare(cls: 0 | 1) {
-      given = fresh((cls === 0 ? first : second)[1])
-    },
-    run: () => checkFactor(user, { kind: 'recovery', code: given }, now, burnt),
-  })
-  const [head, tail] = [texts[0]!, texts.at(-1)!]
-  return [
-    subject(['the first', head], ['the last', tail]),
-    subject(['the first', head], ['none', wrong]),
-    subject(['none', wrong], ['none again, as a control', wrong]),
-  ]
+  return { ...makeUsers({ users: 1 })[0]!, recovery }
 }

@@ -48,10 +48,13 @@ declare const WebAssembly: {
   readonly Instance: new (module: object) => { readonly exports: unknown }
 }
 
+let compiled: object | undefined
+
 /** `undefined` where Node was told to compile nothing, or the processor has no such instructions. */
 export function vectorLanes(): Sha256Lanes | undefined {
   try {
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(moduleBytes()))
+    compiled ??= new WebAssembly.Module(moduleBytes())
+    const { exports } = new WebAssembly.Instance(compiled)
     const { memory, compress } = exports as {
       readonly memory: { readonly buffer: ArrayBuffer }
       readonly compress: (state: number, block: number, result: number) => void
