@@ -1,6 +1,6 @@
 import type { Flood } from '../flood.ts'
 import type { Child } from '../harness/children.ts'
-import { atLeast, atMost, type Figure } from '../harness/figures.ts'
+import { atLeast, atMost, type Figure, formatNumber, formatSample } from '../harness/figures.ts'
 import { startFlood } from '../harness/flooding.ts'
 import { writeJunk } from '../harness/packets.ts'
 import { gateSite, lacksNft, nftablesSite, type Site } from '../harness/site.ts'
@@ -20,7 +20,7 @@ export const underJunk: Scenario = {
       storms.push({
         id,
         what,
-        ...(await storm(site, await startFlood({ yields: true }), junk, rounds, of)),
+        ...(await storm(site, await startFlood(), junk, rounds, of)),
       })
     }
     const lacks = lacksNft()
@@ -51,12 +51,17 @@ interface Storm {
   /** Milliseconds until the answer, run by run; infinite: none within the retransmissions. */
   readonly calm: number[][]
   readonly flooded: number[][]
+  /** Packets of the flood, each second. */
+  readonly sent: number[]
+  /** And so many the daemon refuses in a second of its processor. */
+  readonly refused: number
 }
 
 /** In the kernel every packet is a packet: the sender's own segmentation would hide their number. */
 async function prefiltered({ folder }: Context, junk: string, rounds: number): Promise<Storm> {
   const site = await nftablesSite(`${folder}/prefilter`, 2 * rounds * KNOCKS)
-  // From another host than those who knock, as far as the kernel can tell.
+  // From another host than those who knock, as far as the kernel can tell; and no host of theirs. Without
+  // the meter it must not yield: each packet of theirs would find a buffer that was just emptied.
   const from = site.shots(0, 1)[0]!.source
   const flood = await startFlood({
     ...{ through: site.clientSide, segmented: false, yields: true },
@@ -72,18 +77,23 @@ async function storm(
   file: string,
   rounds: number,
   of: number,
-): Promise<Pick<Storm, 'calm' | 'flooded'>> {
+): Promise<Omit<Storm, 'id' | 'what'>> {
   const { host, port, daemon, knocker, world } = site
   const knock = async (from: number) => {
     const users = world.users.slice(from, from + KNOCKS)
     const latencies = await knocker.ask('patiently', { users, host, port, clients: CLIENTS })
     return latencies.map(ms => ms ?? Number.POSITIVE_INFINITY)
   }
-  const result: Pick<Storm, 'calm' | 'flooded'> = { calm: [], flooded: [] }
+  const result = { calm: [] as number[][], flooded: [] as number[][], sent: [] as number[] }
   try {
-    const before = (await daemon.packets()).hint
+    const cost = async () => ({
+      packets: (await daemon.packets()).hint,
+      cpuMs: (await daemon.ask('usage')).cpuMs,
+    })
+    const before = await cost()
     await flood.ask('flood', { host, port, ms: CAPACITY_MS, file })
-    const refused = (((await daemon.packets()).hint - before) / CAPACITY_MS) * 1000
+    const after = await cost()
+    const refused = ((after.packets - before.packets) / (after.cpuMs - before.cpuMs)) * 1000
     for (let round = 0; round < rounds; round++) {
       result.calm.push(await knock(2 * round * KNOCKS))
       const rate = refused * of
@@ -93,19 +103,25 @@ async function storm(
       })
       result.flooded.push(await knock((2 * round + 1) * KNOCKS))
       await flood.ask('enough')
-      await flooding
+      const { sent, ms } = await flooding
+      result.sent.push((sent / ms) * 1000)
     }
-    return result
+    return { ...result, refused }
   } finally {
     await Promise.all([site.stop(), flood.stop()])
   }
 }
 
-function figuresOf({ id, what, calm, flooded }: Storm): Figure[] {
+function figuresOf({ id, what, calm, flooded, sent, refused }: Storm): Figure[] {
   const opened = sampleOf(flooded.map(run => 100 * partOf(run, Number.isFinite)))
   const p99 = (runs: readonly number[][]) =>
     runs.map(run => quantile(ascending(run.filter(Number.isFinite)), 0.99))
   const slower: Sample = ratios(p99(flooded), p99(calm))
+  const came = sampleOf(sent)
+  // On a busy machine the sender may not get far enough, and then nothing is shown.
+  const isFlood = id === 'prefilter' || came.median > refused
+  const against =
+    id === 'prefilter' ? '' : `, beside the ${formatNumber(refused)}/s that it can refuse`
   return [
     {
       row: 8,
@@ -113,7 +129,8 @@ function figuresOf({ id, what, calm, flooded }: Storm): Figure[] {
       what: `good knocks that opened, ${what}`,
       value: opened,
       unit: '%',
-      target: atLeast(opened, 99, ' %'),
+      ...(isFlood && { target: atLeast(opened, 99, ' %') }),
+      note: `junk: ${formatSample(came, '/s')}${against}${isFlood ? '' : ', too little to tell'}`,
     },
     {
       row: 8,

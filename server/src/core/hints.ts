@@ -29,6 +29,8 @@ export class HintTable {
   /** Their lanes in it. */
   #lanes = 0
   #presence: Presence
+  /** Of a minute that is over, for the next: no more is ever asked of the memory than there is. */
+  #room: Int32Array | undefined
 
   constructor(freshnessMs: number) {
     this.#reach = Math.ceil(freshnessMs / EPOCH_MS)
@@ -130,17 +132,19 @@ export class HintTable {
   #turn(epoch: number): void {
     this.#epoch = epoch
     const searched = this.#wanted().slice(0, -1)
-    for (const minute of this.#minutes.keys()) {
-      if (minute < epoch - this.#reach || minute > epoch + this.#reach + 1) {
-        this.#minutes.delete(minute)
-      }
+    for (const [when, { room }] of this.#minutes) {
+      if (when >= epoch - this.#reach && when <= epoch + this.#reach + 1) continue
+      this.#minutes.delete(when)
+      this.#room = room
     }
     this.#searched = searched.flatMap(minute => this.#minutes.get(minute) ?? [])
     this.#lanes = this.#searched.reduce((lanes, { lane }) => lanes | lane, 0)
   }
 
   #begin(epoch: number): Minute {
-    const minute = new Minute(epoch, this.#presence.laneOf(epoch), this.#devices)
+    const lane = this.#presence.laneOf(epoch)
+    const minute = new Minute(epoch, lane, this.#devices, this.#room)
+    this.#room = undefined
     this.#presence.clear(minute.lane)
     this.#minutes.set(epoch, minute)
     return minute
@@ -178,9 +182,18 @@ export class HintTable {
   }
 }
 
+/** Owner, the hint's two halves, and nothing, so that a slot never lies across two lines of a cache. */
+const SLOT_WORDS = 4
+const OWNER = 0
+const HIGH = 1
+const LOW = 2
+/** Owners are device + 1. */
+const EMPTY = 0
+const REMOVED = -1
+
 /**
- * One minute's hints: open addressing over typed arrays, less than half full, so that the usual
- * answer to junk is one look at an empty slot.
+ * One minute's hints: open addressing over one typed array, less than half full, so that whatever is
+ * looked up costs one look into memory as a rule.
  */
 class Minute {
   readonly epoch: number
@@ -188,71 +201,76 @@ class Minute {
   /** Devices below this number are in. */
   filled = 0
   #entries = 0
+  #slots: Int32Array
   #mask: number
-  /** Device + 1; 0 = empty; −1 = of a removed device. */
-  #owner: Int32Array
-  #hints: Uint32Array
 
-  constructor(epoch: number, lane: number, devices: number) {
+  /** The room of a minute that is over is used again where it fits. */
+  constructor(epoch: number, lane: number, devices: number, room?: Int32Array) {
     this.epoch = epoch
     this.lane = lane
     let slots = SLOTS_MIN
     while (slots < devices * 2) slots *= 2
     this.#mask = slots - 1
-    this.#owner = new Int32Array(slots)
-    this.#hints = new Uint32Array(slots * 2)
+    const fits = room?.length === slots * SLOT_WORDS
+    this.#slots = fits ? room.fill(0) : new Int32Array(slots * SLOT_WORDS)
+  }
+
+  get room(): Int32Array {
+    return this.#slots
   }
 
   find(high: number, low: number, after: number): number {
-    const owner = this.#owner
-    const hints = this.#hints
-    for (
-      let slot = (after < 0 ? low : after + 1) & this.#mask;
-      owner[slot] !== 0;
+    const slots = this.#slots
+    let slot = (after < 0 ? low : after + 1) & this.#mask
+    for (;;) {
+      const at = slot * SLOT_WORDS
+      const owner = slots[at + OWNER]!
+      if (owner === EMPTY) return NOWHERE
+      if (slots[at + HIGH] === (high | 0) && slots[at + LOW] === (low | 0) && owner > 0) return slot
       slot = (slot + 1) & this.#mask
-    ) {
-      if (hints[2 * slot] === high && hints[2 * slot + 1] === low && owner[slot]! > 0) return slot
     }
-    return NOWHERE
   }
 
   deviceAt(slot: number): number {
-    return this.#owner[slot]! - 1
+    return this.#ownerAt(slot) - 1
   }
 
   insert(high: number, low: number, device: number): void {
-    if (2 * (this.#entries + 1) > this.#owner.length) this.#grow()
+    if (2 * (this.#entries + 1) > this.#mask + 1) this.#grow()
     let slot = low & this.#mask
-    while (this.#owner[slot] !== 0) slot = (slot + 1) & this.#mask
-    this.#owner[slot] = device + 1
-    this.#hints[2 * slot] = high
-    this.#hints[2 * slot + 1] = low
+    while (this.#ownerAt(slot) !== EMPTY) slot = (slot + 1) & this.#mask
+    const at = slot * SLOT_WORDS
+    this.#slots[at + OWNER] = device + 1
+    this.#slots[at + HIGH] = high
+    this.#slots[at + LOW] = low
     this.#entries++
   }
 
   forget(low: number, device: number): void {
     let slot = low & this.#mask
-    while (this.#owner[slot] !== 0 && this.#owner[slot] !== device + 1) {
+    while (this.#ownerAt(slot) !== EMPTY && this.#ownerAt(slot) !== device + 1) {
       slot = (slot + 1) & this.#mask
     }
-    if (this.#owner[slot] !== 0) this.#owner[slot] = -1
+    if (this.#ownerAt(slot) !== EMPTY) this.#slots[slot * SLOT_WORDS + OWNER] = REMOVED
   }
 
   eachHigh(use: (high: number) => void): void {
-    for (let slot = 0; slot < this.#owner.length; slot++) {
-      if (this.#owner[slot]! > 0) use(this.#hints[2 * slot]!)
+    for (let at = 0; at < this.#slots.length; at += SLOT_WORDS) {
+      if (this.#slots[at + OWNER]! > 0) use(this.#slots[at + HIGH]!)
     }
   }
 
+  #ownerAt(slot: number): number {
+    return this.#slots[slot * SLOT_WORDS + OWNER]!
+  }
+
   #grow(): void {
-    const owner = this.#owner
-    const hints = this.#hints
-    this.#mask = owner.length * 2 - 1
-    this.#owner = new Int32Array(owner.length * 2)
-    this.#hints = new Uint32Array(owner.length * 4)
+    const old = this.#slots
+    this.#slots = new Int32Array(old.length * 2)
+    this.#mask = 2 * this.#mask + 1
     this.#entries = 0
-    for (let slot = 0; slot < owner.length; slot++) {
-      if (owner[slot]! > 0) this.insert(hints[2 * slot]!, hints[2 * slot + 1]!, owner[slot]! - 1)
+    for (let at = 0; at < old.length; at += SLOT_WORDS) {
+      if (old[at + OWNER]! > 0) this.insert(old[at + HIGH]!, old[at + LOW]!, old[at + OWNER]! - 1)
     }
   }
 }
