@@ -142,7 +142,8 @@ function guardOf({ guard, settings }: Daemon): GuardView {
   const { trialLeft } = guard
   const { ifDead } = settings().config.firewall
   if (trialLeft === undefined) {
-    return { guard: 'for good', ...(ifDead !== undefined && { if_dead_s: ifDead / 1000 }) }
+    if (ifDead === undefined) return { guard: 'for good' }
+    return { guard: 'while the daemon lives', if_dead_s: ifDead / 1000 }
   }
   if (trialLeft === 0) return { guard: 'let go' }
   return { guard: 'on trial', until: isoTime(Date.now() + trialLeft) }

@@ -72,9 +72,9 @@ export const lockView = ({ id, until }: { id: string; until: number }): LockView
 
 export interface GuardView {
   /** `let go`: a trial ran out, and nothing is guarded. */
-  readonly guard: 'none' | 'for good' | 'on trial' | 'let go'
+  readonly guard: 'none' | 'for good' | 'while the daemon lives' | 'on trial' | 'let go'
   readonly until?: string
-  /** Seconds after the daemon's death until it lets go; absent: it stays closed. */
+  /** With `while the daemon lives`: seconds after its death until the guard lets go. */
   readonly if_dead_s?: number
 }
 

@@ -162,9 +162,7 @@ const rows = ({ running, grants, waiting, locked, ledger }: Status): string[][] 
 ]
 
 function guardRow({ guard, until, if_dead_s }: GuardView): string {
-  if (if_dead_s !== undefined) {
-    return `while the daemon lives, and ${formatDuration(if_dead_s * 1000)} longer`
-  }
+  if (if_dead_s !== undefined) return `${guard}, and ${formatDuration(if_dead_s * 1000)} longer`
   return [guard, until].filter(Boolean).join(' until ')
 }
 

@@ -158,7 +158,7 @@ describeWithNamespaces('oneknockd doctor', () => {
       { state: 'fine', found: expect.stringMatching(/^stands for .*tcp\/22\b.*firewall.if_dead/) },
     ])
     const status = JSON.parse((await daemon.command('status', '--json')).stdout)
-    expect(status.guard).toEqual({ guard: 'for good', if_dead_s: 60 })
+    expect(status.guard).toEqual({ guard: 'while the daemon lives', if_dead_s: 60 })
     expect((await daemon.command('status')).stdout).toMatch(
       /^guard +while the daemon lives, and 1m longer$/m,
     )
