@@ -2,7 +2,7 @@ import { PACKET_BYTES } from '@oneknock/shared'
 import { baseChain, chain, masked, SIDES, set } from './text.ts'
 
 /** A good device sends a few packets for a knock; this is for floods, and still far from the daemon's own limit. */
-const METER_RATE = 1000
+export const METER_RATE = 1000
 /** Sources that are metered at once; a spoofed flood fills this with ease, and then nobody new is. */
 const METER_MAX = 2048
 const METER_MS = 10_000
