@@ -37,14 +37,14 @@ export interface KnockEvent {
   readonly source: string
   readonly services: readonly string[]
   readonly factor: FactorKind
-  readonly burnt?: Burn
+  readonly burnt?: Burn | undefined
   readonly outcome: Outcome
   /** The grant as it is now; absent if nothing is granted. */
-  readonly grant?: Grant
+  readonly grant?: Grant | undefined
   /** What waits for somebody's yes, instead of a grant. */
   readonly pending?: Pending
   /** How often the user came from there before, for a service whose lifetime grows with it. */
-  readonly visits?: number
+  readonly visits?: number | undefined
   /** Earlier grants that a close ends. */
   readonly ended?: readonly string[]
   /** What such grants leave open of services that were not named, as grants of their own. */
@@ -96,7 +96,7 @@ export interface ApprovedEvent {
   /** Absent if only a code was to be looked at. */
   readonly grant?: Grant
   /** As in a knock that opens at once. */
-  readonly visits?: number
+  readonly visits?: number | undefined
 }
 
 /**

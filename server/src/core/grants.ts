@@ -14,9 +14,9 @@ export interface Grant {
   /** `user/label`. */
   readonly device: string
   /** Of the key that asked for it (`keyIdOf`); absent for a door without keys. */
-  readonly keyId?: string
+  readonly keyId?: string | undefined
   /** What was shown in a key's place, at a door without keys: the grant lasts no longer than it is theirs. */
-  readonly factor?: Pick<Burn, 'kind' | 'id'>
+  readonly factor?: Pick<Burn, 'kind' | 'id'> | undefined
   readonly services: readonly string[]
   readonly networks: readonly Network[]
   /** The sent_at of the packet that opened it: a close ends only what was opened earlier. */

@@ -76,7 +76,7 @@ export function decided(
     return { ...refused(heard, decision.reason, decision.detail), ...burnt }
   }
   const approval = decision.approval ?? demanded
-  if (!approval) return { ...opened(heard, decision, burn, circumstances), ...burnt }
+  if (!approval) return opened(heard, decision, burn, circumstances)
   const services = decision.services.map(({ name }) => name)
   return {
     ...pending(heard, services, decision.network, approval, burn, circumstances),
@@ -188,9 +188,12 @@ export function opened(
   { now, newGrantId }: Circumstances,
 ): KnockEvent {
   const { device, knock } = heard
-  const whose = { id: newGrantId(), ...nameOf(device), ...shownBy(burn), sentAt: knock.sentAt }
-  const { outcome, ...given } = granted(whose, permit, now)
-  return { ...line(heard, outcome), ...given }
+  const { id, user } = device
+  const keyId = keyIdOf(device)
+  const { sentAt } = knock
+  const whose = { id: newGrantId(), user, device: id, keyId, factor: burn, sentAt }
+  const { outcome, grant, visits } = granted(whose, permit, now)
+  return line(heard, outcome, { burnt: burn, grant, visits })
 }
 
 /** Whose a grant is, or will be. */
@@ -207,16 +210,21 @@ export function granted(
   whose: Pick<Grant, 'id' | 'user' | 'device' | 'keyId' | 'factor' | 'sentAt'>,
   { services, network, lifetime, visits }: Permit,
   now: number,
-): Required<Pick<KnockEvent, 'outcome' | 'grant'>> & Pick<KnockEvent, 'visits'> {
+): { readonly outcome: Outcome; readonly grant: Grant; readonly visits: number | undefined } {
   const { id, user, device, keyId, factor, sentAt } = whose
   const grant: Grant = {
-    ...{ id, user, device, ...(keyId && { keyId }) },
-    ...(isDoor(device) && factor && { factor }),
-    ...{ services: services.map(({ name }) => name), networks: [network] },
-    ...{ sentAt, until: now + lifetime * 1000 },
+    id,
+    user,
+    device,
+    keyId,
+    factor: isDoor(device) && factor ? { kind: factor.kind, id: factor.id } : undefined,
+    services: services.map(({ name }) => name),
+    networks: [network],
+    sentAt,
+    until: now + lifetime * 1000,
   }
   const outcome = outcomeOf(grant, network, lifetime)
-  return visits === undefined ? { outcome, grant } : { outcome, grant, visits }
+  return { outcome, grant, visits }
 }
 
 function closed(heard: Heard, { state, newGrantId }: Circumstances): KnockEvent {
@@ -250,7 +258,15 @@ export function refused(heard: Heard, reason: Reason, detail: string): KnockEven
   })
 }
 
-export function line({ device, knock, tag, source }: Heard, outcome: Outcome): KnockEvent {
+/**
+ * What a good knock leads to is written out in one piece here and in `granted`: to spread one object
+ * into another takes the engine longer than a hash. What is `undefined` is in no line of the ledger.
+ */
+export function line(
+  { device, knock, tag, source }: Heard,
+  outcome: Outcome,
+  { burnt, grant, visits }: Pick<KnockEvent, 'burnt' | 'grant' | 'visits'> = {},
+): KnockEvent {
   return {
     event: 'knock',
     tag: toHex(tag),
@@ -264,6 +280,9 @@ export function line({ device, knock, tag, source }: Heard, outcome: Outcome): K
     services: knock.services,
     factor: knock.factor.kind,
     outcome,
+    burnt,
+    grant,
+    visits,
   }
 }
 

@@ -26,7 +26,7 @@ export interface Pending {
   /** `user/label`; `user/@door` for a knock without a packet. */
   readonly device: string
   /** Of the key that asked; absent for a knock without a packet. */
-  readonly keyId?: string
+  readonly keyId?: string | undefined
   readonly knock: string
   /** What will be opened; empty if only a code was to be looked at. */
   readonly services: readonly string[]
@@ -37,7 +37,7 @@ export interface Pending {
   readonly source: Address
   readonly sentAt: number
   /** The factor that it used up; absent if it needed none. */
-  readonly factor?: Pick<Burn, 'kind' | 'id'>
+  readonly factor?: Pick<Burn, 'kind' | 'id'> | undefined
   /** The user who is asked, and over which channel. */
   readonly approver: string
   readonly channel: string
