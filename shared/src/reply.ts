@@ -1,6 +1,7 @@
 import { xchacha20 } from '@noble/ciphers/chacha.js'
 import { type Address, addressBytes, isMapped, isPrefix, readAddress } from './address.ts'
 import {
+  equalBytes,
   fromHex,
   isPrintableAscii,
   isZero,
@@ -25,7 +26,8 @@ import {
   TAG_BYTES,
   VERSION,
 } from './constants.ts'
-import { type DerivedKeys, MacKey } from './keys.ts'
+import { absorbKey, hmac, SHA256 } from './hmac.ts'
+import type { DerivedKeys } from './keys.ts'
 import type { Malformed, MalformedField } from './packet.ts'
 import { fail, ok, type Result } from './result.ts'
 
@@ -140,8 +142,7 @@ export function sealReplyBody(
   const datagram = new Uint8Array(REPLY_BYTES)
   datagram.set(nonce, AT.nonce)
   datagram.set(xchacha20(keys.replyEncrypt, nonce, body), AT.body)
-  const mac = new MacKey(keys.replyAuthenticate)
-  datagram.set(mac.sign(knockTag, datagram.subarray(0, AT.tag)), AT.tag)
+  datagram.set(replyTag(keys.replyAuthenticate, knockTag, datagram), AT.tag)
   return datagram
 }
 
@@ -154,11 +155,25 @@ export function openReply(
   datagram: Uint8Array,
 ): Result<Reply, ReplyRefusal> {
   if (datagram.length !== REPLY_BYTES) return fail({ code: 'length' })
-  const mac = new MacKey(keys.replyAuthenticate)
-  if (!mac.verifies(datagram, AT.tag, knockTag, datagram.subarray(0, AT.tag))) {
-    return fail({ code: 'tag' })
-  }
+  const tag = replyTag(keys.replyAuthenticate, knockTag, datagram)
+  if (!equalBytes(tag, 0, datagram, AT.tag, TAG_BYTES)) return fail({ code: 'tag' })
   return parseReply(
     xchacha20(keys.replyEncrypt, datagram.subarray(0, AT.body), datagram.subarray(AT.body, AT.tag)),
   )
 }
+
+/** HMAC-SHA-256 over the knock's tag and all of the reply before its own; good until the next. */
+function replyTag(key: Uint8Array, knockTag: Uint8Array, datagram: Uint8Array): Uint8Array {
+  signed.set(knockTag, 0)
+  signed.set(datagram.subarray(0, AT.tag), TAG_BYTES)
+  absorbKey(SHA256, key, states, 0)
+  hmac(SHA256, states, 0, signed, signed.length, mac)
+  states.fill(0)
+  for (let i = 0; i < SHA256.words; i++) writeU32(tag, 4 * i, mac[i]!)
+  return tag
+}
+
+const signed = new Uint8Array(TAG_BYTES + AT.tag)
+const states = new Int32Array(2 * SHA256.words)
+const mac = new Int32Array(SHA256.words)
+const tag = new Uint8Array(TAG_BYTES)
