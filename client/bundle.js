@@ -10,6 +10,22 @@ const here = dirname(fileURLToPath(import.meta.url))
 const out = join(here, 'dist', 'bin')
 const { version } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'))
 
+/** Packages that come without a licence's text say this at the head of their sources. */
+const WITHOUT_FILE = {
+  'yoga-layout':
+    'yoga-layout\n\nCopyright (c) Meta Platforms, Inc. and affiliates.\nMIT License, in the words of those above.\n',
+}
+
+/** Brings all of Node's cryptography with it, for a code that few have made here. */
+const authenticatorApart = {
+  name: 'the authenticator apart',
+  setup({ onResolve }) {
+    const external = { path: './stored-secret.js', external: true }
+    onResolve({ filter: /\/stored-secret\.ts$/ }, ({ kind }) =>
+      kind === 'entry-point' ? undefined : external,
+    )
+  },
+}
 const common = {
   absWorkingDir: here,
   outdir: out,
@@ -18,16 +34,12 @@ const common = {
   format: 'cjs',
   // `require` instead: Node's loader of modules takes a quarter of all that a knock does.
   supported: { 'dynamic-import': false },
+  plugins: [authenticatorApart],
+  assetNames: '[name]',
   target: 'node20.19',
   minify: true,
   legalComments: 'none',
   metafile: true,
-}
-
-/** Packages that come without a licence's text say this at the head of their sources. */
-const WITHOUT_FILE = {
-  'yoga-layout':
-    'yoga-layout\n\nCopyright (c) Meta Platforms, Inc. and affiliates.\nMIT License, in the words of those above.\n',
 }
 
 /** Ink draws nothing where CI is set, and waits for a debugger where DEV is: not on a person's terminal. */
@@ -37,6 +49,8 @@ const withoutModes = {
     const replace = (filter, contents) => onLoad({ filter }, () => ({ contents }))
     replace(/\/is-in-ci\/index\.js$/, 'export default false')
     replace(/\/ink\/build\/utils\.js$/, 'export const isDev = () => false')
+    // A screen that is left before anybody could read it.
+    replace(/\/ink\/build\/components\/ErrorOverview\.js$/, 'export default () => null')
     edit(onLoad, /\/ink\/build\/reconciler\.js$/, [
       [/await import\('\.\/devtools\.js'\)/, 'undefined'],
       [/await loadPackageJson\(\)/, 'undefined'],
@@ -46,7 +60,7 @@ const withoutModes = {
 }
 /**
  * Ink's layout engine has its WebAssembly as text of its own making, and is waited for at the top level.
- * Here it comes as bytes, and is there at once: it is small.
+ * Here it comes as a file, and is there at once: it is small.
  */
 const layoutAtOnce = {
   name: 'Yoga at once',
@@ -54,20 +68,24 @@ const layoutAtOnce = {
     const glue = /\/yoga-wasm-base64-esm\.js$/
     const bytes = /data:application\/octet-stream;base64,([\w+/=]+)/
     edit(onLoad, /\/yoga-layout\/dist\/src\/index\.js$/, [
-      [/^/, `import wasm from 'yoga.wasm';\n${instantiateAtOnce};\n`],
-      [/await loadYoga\(\)/, 'instantiateAtOnce(loadYoga, wasm)'],
+      [
+        /^/,
+        `import wasm from 'yoga.wasm';\nimport { readFileSync } from 'node:fs';\n${instantiateAtOnce};\n`,
+      ],
+      [/await loadYoga\(\)/, "instantiateAtOnce(loadYoga, readFileSync(__dirname + '/' + wasm))"],
     ])
     edit(onLoad, glue, [
       [bytes, ''],
       [/import\.meta\.url/, 'undefined'],
     ])
-    onResolve({ filter: /^yoga\.wasm$/ }, async ({ importer }) => ({
-      path: join(dirname(importer), '..', 'binaries', 'yoga-wasm-base64-esm.js'),
+    onResolve({ filter: /^yoga\.wasm$/ }, ({ importer }) => ({
+      path: join(dirname(importer), '..', 'binaries', 'yoga.wasm'),
       namespace: 'yoga.wasm',
     }))
-    onLoad({ filter: glue, namespace: 'yoga.wasm' }, async ({ path }) => {
-      const [, base64] = bytes.exec(await readFile(path, 'utf8'))
-      return { contents: Buffer.from(base64, 'base64'), loader: 'binary' }
+    onLoad({ filter: /^/, namespace: 'yoga.wasm' }, async ({ path }) => {
+      const text = await readFile(join(dirname(path), 'yoga-wasm-base64-esm.js'), 'utf8')
+      const [, base64] = bytes.exec(text)
+      return { contents: Buffer.from(base64, 'base64'), loader: 'file' }
     })
   },
 }
@@ -103,7 +121,11 @@ await mkdir(out, { recursive: true })
 const bundles = await Promise.all([
   build({
     ...common,
-    entryPoints: { oneknock: 'src/main.ts', knock: 'src/plain-program.ts' },
+    entryPoints: {
+      oneknock: 'src/main.ts',
+      knock: 'src/plain-program.ts',
+      'stored-secret': 'src/stored-secret.ts',
+    },
   }),
   build({
     ...common,
@@ -113,9 +135,16 @@ const bundles = await Promise.all([
   build({
     ...common,
     entryPoints: { tui: 'src/tui-program.ts' },
-    alias: { 'string-width': join(here, 'src', 'tui', 'columns.ts') },
-    define: { 'process.env.NODE_ENV': '"production"' },
-    plugins: [withoutModes, layoutAtOnce],
+    alias: {
+      'string-width': join(here, 'src', 'tui', 'columns.ts'),
+      // All that is used of it.
+      '@inkjs/ui': fileURLToPath(
+        new URL('components/spinner/use-spinner.js', import.meta.resolve('@inkjs/ui')),
+      ),
+    },
+    inject: [join(here, 'src', 'tui', 'graphemes.ts')],
+    define: { 'process.env.NODE_ENV': '"production"', 'Intl.Segmenter': 'Segmenter' },
+    plugins: [authenticatorApart, withoutModes, layoutAtOnce],
   }),
 ])
 await writeFile(join(out, 'package.json'), '{ "type": "commonjs" }\n')

@@ -27,9 +27,12 @@ export function loadBundle(path: string, require: NodeJS.Require, folder = cache
   const kept = folder === undefined ? undefined : placeOf(path, folder)
   const cachedData = kept && read(kept)
   const options = { filename: path, ...(cachedData && { cachedData }) }
-  const script = new Script(`(function (exports, require, module) {${source}\n})`, options)
+  const script = new Script(
+    `(function (exports, require, module, __filename, __dirname) {${source}\n})`,
+    options,
+  )
   const module = { exports: {} }
-  script.runInThisContext()(module.exports, require, module)
+  script.runInThisContext()(module.exports, require, module, path, dirname(path))
   return {
     exports: module.exports,
     keep() {
@@ -61,7 +64,8 @@ function placeOf(path: string, folder: string): Place {
   // npm gives every file the same time of modification; that of the last change nobody can set.
   const { ino, size, ctimeMs } = statSync(path)
   const head = Buffer.from(`${JSON.stringify([path, ino, size, ctimeMs])}\n`)
-  return { folder, file: join(folder, `${basename(path)}.v8`), head }
+  // Another Node has another V8, and people change between them.
+  return { folder, file: join(folder, `${basename(path)}.${process.version}`), head }
 }
 
 function read({ folder, file, head }: Place): Buffer | undefined {

@@ -2,7 +2,7 @@ import { fail, ok, type Result } from '@oneknock/shared'
 import type { Reach } from './asking.ts'
 import { type Clock, pause, systemClock } from './clock.ts'
 import { type CodeError, type CodeSource, obtainFactor } from './codes.ts'
-import { type KnockOptions, knock } from './index.ts'
+import type { KnockOptions } from './knock.ts'
 import { addressOf, deviceOf, forget, type Place, remember, type Way } from './memory.ts'
 import type { KnockEvent, KnockResult, Opened } from './outcome.ts'
 import { formatAdmitted } from './report.ts'
@@ -61,7 +61,7 @@ const givesAnother = ({ kind }: CodeSource): boolean => kind === 'command' || ki
 async function attempt(knocker: Knocker, clock: Clock): Promise<Result<KnockResult, CodeError>> {
   const { name, source, reach, options } = knocker
   if (options.signal?.aborted) return ok({ status: 'aborted' })
-  const factor = await obtainFactor(source, name, reach)
+  const [factor] = await Promise.all([obtainFactor(source, name, reach), loadSender()])
   if (!factor.ok) return fail(factor.error)
   const ways: Way[] = []
   const result = await send(knocker, { ...options, factor: factor.value }, ways)
@@ -69,8 +69,16 @@ async function attempt(knocker: Knocker, clock: Clock): Promise<Result<KnockResu
   return ok(result)
 }
 
+/** What sends is not there from the start: it is loaded while a program, or a person, finds the code. */
+async function loadSender(): Promise<typeof import('./index.ts')> {
+  // By then the program has been started.
+  await new Promise(resolve => setImmediate(resolve))
+  return import('./index.ts')
+}
+
 /** Notes on the way which servers there are, and from where this machine reaches them. */
-function send(knocker: Knocker, options: KnockOptions, ways: Way[]): Promise<KnockResult> {
+async function send(knocker: Knocker, options: KnockOptions, ways: Way[]): Promise<KnockResult> {
+  const { knock } = await import('./index.ts')
   const { host, port, key, http } = knocker.profile
   const on = (event: KnockEvent) => {
     if (event.type === 'route') ways.push({ server: event.server, own: event.own ?? null })

@@ -1,5 +1,6 @@
 import { complain } from './complaint.ts'
 import { EXIT, type Exit, Failure } from './exit.ts'
+import { startTui } from './tui/start.tsx'
 
 /** No arguments: a person at a terminal gets the screen, and a script that lost its arguments a word. */
 export async function run(): Promise<number> {
@@ -18,6 +19,5 @@ async function show(): Promise<Exit> {
       'no command, and no terminal to draw on; in scripts: oneknock knock TARGET (see oneknock --help)',
     )
   }
-  const { startTui } = await import('./tui/start.tsx')
   return startTui()
 }

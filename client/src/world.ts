@@ -1,3 +1,4 @@
+import { randomFillSync } from 'node:crypto'
 import { systemClock } from './clock.ts'
 import type { World } from './knock.ts'
 import { udp } from './transport.ts'
@@ -6,7 +7,7 @@ import { udp } from './transport.ts'
 export const systemWorld: World = {
   transport: udp,
   clock: systemClock,
-  random: bytes => crypto.getRandomValues(new Uint8Array(bytes)),
+  random: bytes => randomFillSync(new Uint8Array(bytes)),
   // All of HTTP takes a while to load, and few knocks need it.
   overHttp: async url => (await import('./http.ts')).httpWay(url),
 }

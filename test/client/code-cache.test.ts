@@ -23,6 +23,8 @@ import { BIN, Home, invitation } from './run.ts'
  * process V8 remembers what it has compiled.
  */
 
+const KEPT = `commands.js.${process.version}`
+
 let place: string
 let caches: string
 let folder: string
@@ -53,7 +55,7 @@ function run(name: string): string {
   return stdout.trim()
 }
 
-const kept = (): string => join(folder, 'commands.js.v8')
+const kept = (): string => join(folder, KEPT)
 const readKept = (): string => readFileSync(kept(), 'latin1')
 
 /** Puts another's code in the place of what is kept of ours. */
@@ -72,7 +74,7 @@ describe('the code of a bundle', () => {
     expect(run('ours')).toBe('ours')
     expect(statSync(folder).mode & 0o777).toBe(0o700)
     expect(statSync(kept()).mode & 0o777).toBe(0o600)
-    expect(readdirSync(folder)).toEqual(['commands.js.v8'])
+    expect(readdirSync(folder)).toEqual([KEPT])
     plant()
     expect(run('ours')).toBe('evil')
   })
@@ -141,7 +143,7 @@ it('the command keeps its own, without a secret in it', async () => {
     const text = invitation()
     const key = new URL(text).searchParams.get('key')!
     expect((await home.run(['add'], text)).status).toBe(0)
-    const kept = join(home.path, 'cache', 'oneknock', 'commands.js.v8')
+    const kept = join(home.path, 'cache', 'oneknock', KEPT)
     const before = statSync(kept)
     expect((await home.run(['list'])).stdout).toContain('home')
     // As it was: the second run took it up.
