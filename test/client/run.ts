@@ -56,7 +56,8 @@ export class Home {
   }
 
   remove(): void {
-    rmSync(this.path, { recursive: true, force: true })
+    // A session that has left the screen may still be keeping its code.
+    rmSync(this.path, { recursive: true, force: true, maxRetries: 10 })
   }
 }
 

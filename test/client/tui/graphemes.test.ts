@@ -4,8 +4,13 @@ import { Segmenter } from '../../../client/src/tui/graphemes.ts'
 /** All that the segmenter takes for single begins and ends with such a block, or inside of one. */
 const BLOCK = 16
 const intl = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
-const cut = (by: Pick<Segmenter, 'segment'>, text: string) =>
-  [...by.segment(text)].map(({ segment, index }) => ({ segment, index }))
+/** In both ways that there are to ask. */
+function cut(by: Pick<Segmenter, 'segment'>, text: string) {
+  const segments = by.segment(text)
+  const inOrder = [...segments].map(({ segment, index }) => [index, segment])
+  const byPlace = Array.from({ length: text.length + 1 }, (_, i) => segments.containing(i)?.index)
+  return { inOrder, byPlace }
+}
 
 test('every block of the basic plane is cut as the system cuts it', () => {
   const segmenter = new Segmenter()
