@@ -130,7 +130,7 @@ export class Gatekeeper {
 
   /** Steps 8 and 9, and what is begun on their strength. */
   #judge(heard: Heard, now: number, validation?: Validation): KnownKnock {
-    const circumstances = { ...this.#circumstances(now), validation }
+    const circumstances = this.#circumstances(now, validation)
     const isGone = validation !== undefined && !isStill(heard.device, circumstances)
     const event = isGone ? refused(heard, 'locked', '') : judge(heard, circumstances)
     const entry = this.#begin(event, now)
@@ -156,7 +156,7 @@ export class Gatekeeper {
     const validation = otp === undefined ? undefined : await this.#validate(claim, otp)
     const now = clock.now()
     const knockId = toHex(random(KNOCK_ID_BYTES))
-    const circumstances = { ...this.#circumstances(now), validation }
+    const circumstances = this.#circumstances(now, validation)
     const event = judgeClaim({ ...claim, source, knockId }, circumstances)
     counters.countDoor(claim.door, ('event' in event ? event.outcome : event).status)
     if (!('event' in event)) {
@@ -292,17 +292,19 @@ export class Gatekeeper {
     return present(outcome, state.grants.get(outcome.grant), family, clock.now())
   }
 
-  #circumstances(now: number): Circumstances {
+  #circumstances(now: number, validation?: Validation): Circumstances {
     const { directory, host, state, random } = this.#parts
     const newGrantId = () => toHex(random(GRANT_ID_BYTES))
     const { newTokenHash } = this.approvals
-    return { directory: directory(), host, state, now, newGrantId, newTokenHash }
+    return { directory: directory(), host, state, now, newGrantId, newTokenHash, validation }
   }
 
   #answer({ tag }: Heard, keys: DerivedKeys, outcome: Outcome): Verdict {
     const { clock, random } = this.#parts
-    const { network, ...rest } = outcome
-    const reply = { ...rest, ...network, serverMs: clock.now() }
+    const { status, reason, network, lifetime, grant, detail } = outcome
+    const { address, prefix } = network
+    const serverMs = clock.now()
+    const reply = { status, reason, prefix, lifetime, serverMs, address, grant, detail }
     const sealed = sealReply(keys, random(NONCE_BYTES), tag, reply)
     return sealed.ok ? { kind: 'answer', outcome, reply: sealed.value } : SILENCE
   }
