@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { HintKeys } from '../../../server/src/core/hint-keys.ts'
-import { LANES, plainLanes, vectorLanes } from '../../../server/src/core/sha256-lanes.ts'
+import { agree, LANES, plainLanes, vectorLanes } from '../../../server/src/core/sha256-lanes.ts'
 import { absorbKey, deriveHintKey, hintAt, readU32, SHA256 } from '../../../shared/src/index.ts'
 
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length })
@@ -11,6 +11,23 @@ const kinds = [
   { name: "by the processor's vectors", make: () => vectorLanes()! },
   { name: 'one after the other', make: plainLanes },
 ]
+
+it('uses no vectors that compute something else, in whichever lane', () => {
+  const wrongIn = (word: number) => {
+    const { memory, compress } = plainLanes()
+    return {
+      memory,
+      compress(state: number, block: number, result: number) {
+        compress(state, block, result)
+        memory[word]! ^= 1
+      },
+    }
+  }
+  expect(agree(vectorLanes()!, plainLanes())).toBe(true)
+  for (let word = 0; word < LANES * SHA256.words; word++) {
+    expect(agree(wrongIn(word), plainLanes())).toBe(false)
+  }
+})
 
 describe.each(kinds)('SHA-256 in lanes, $name', ({ make }) => {
   it('is SHA-256 in each lane, wherever the result goes', () => {
