@@ -30,16 +30,19 @@ export class Keyring {
     return this.#numbers.size
   }
 
-  /** Makes these the devices that may knock; what has not changed keeps its place. */
-  assign(devices: Iterable<Device>): void {
-    const wanted = new Map<string, Device>()
-    for (const device of devices) wanted.set(device.id, device)
+  /** Makes these, each once, the devices that may knock; what has not changed keeps its place. */
+  assign(devices: readonly Device[]): void {
+    if (this.#numbers.size > 0) this.#removeOthers(devices)
+    for (const device of devices) {
+      this.#devices[this.#numbers.get(device.id) ?? this.#add(device)] = device
+    }
+  }
+
+  #removeOthers(devices: readonly Device[]): void {
+    const wanted = new Map(devices.map(device => [device.id, device]))
     for (const [id, number] of this.#numbers) {
       const device = wanted.get(id)
       if (!device || !sameKey(device.key, this.#devices[number]!.key)) this.#remove(id, number)
-    }
-    for (const device of wanted.values()) {
-      this.#devices[this.#numbers.get(device.id) ?? this.#add(device)] = device
     }
   }
 
