@@ -2,13 +2,13 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { hasProgram } from './machine.ts'
 
-/** Which part of a run has which processor: whoever receives has one to itself. */
-export type Side = 'sender' | 'receiver'
+/** Which part of a run has which processor: whoever receives has one to itself, who is alone has all. */
+export type Side = 'sender' | 'receiver' | 'alone'
 
 /** The command that keeps a process on its side; empty where there is nothing to keep apart. */
 export function pinned(side: Side): readonly string[] {
   const cores = allowedCores()
-  if (cores.length < 2 || !hasProgram('taskset')) return []
+  if (side === 'alone' || cores.length < 2 || !hasProgram('taskset')) return []
   const receiver = cores.at(-1)!
   const list = side === 'receiver' ? [receiver] : cores.slice(0, -1)
   return ['taskset', '-c', list.join(',')]

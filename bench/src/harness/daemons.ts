@@ -19,12 +19,12 @@ const READY_MS = 60_000
 /** The daemon as a process of its own, ready to be knocked at. */
 export async function startDaemon(
   world: World,
-  options: Pick<ChildOptions, 'through' | 'node' | 'output'> = {},
+  options: Partial<Pick<ChildOptions, 'side' | 'through' | 'node' | 'output'>> = {},
 ): Promise<RunningDaemon> {
-  const { node = [], output = join(world.folder, 'log'), ...rest } = options
+  const { side = 'receiver', node = [], output = join(world.folder, 'log'), ...rest } = options
   const start = performance.now()
   const child = await startChild<Daemon>('daemon', {
-    side: 'receiver',
+    side,
     arguments: [world.configFile],
     node: ['--expose-gc', ...node],
     output,

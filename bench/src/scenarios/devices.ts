@@ -52,15 +52,19 @@ async function measure(
   const starts = full ? 5 : 2
   const runs = { start: [] as number[], memory: [] as number[], stall: [] as number[] }
   for (let run = 0; run < starts; run++) {
-    const daemon = await startDaemon(world, { output: `${world.folder}/log-${run}` })
+    const daemon = await startDaemon(world, { side: 'alone', output: `${world.folder}/log-${run}` })
     runs.start.push(daemon.startedInMs)
     runs.memory.push((await daemon.ask('resident')) / 1e6)
+    await pause(SETTLE_MS)
+    await untilIdle(daemon)
     runs.stall.push(...(await stalls(daemon)))
     await daemon.stop()
   }
   return { start: sampleOf(runs.start), memory: sampleOf(runs.memory), stall: sampleOf(runs.stall) }
 }
 
+/** Until what follows a start, such as its rehearsal, has begun. */
+const SETTLE_MS = 500
 const TURNS = 3
 /** Hints are begun within a second of the turn, and go on for as long as the processor is busy. */
 const BEGIN_MS = 1_100
