@@ -17,7 +17,7 @@ async function knock(k: Kit, source = '203.0.113.7', lifetime = 0, names = ['for
 
 function pass(k: Kit, ms: number): void {
   k.clock.pass(ms)
-  k.keyring.hints.prepare(k.clock.now(), 1000)
+  while (k.keyring.hints.prepare(k.clock.now(), 1000));
 }
 
 it('a lifetime grows with each time that somebody comes again, up to its cap', async () => {
@@ -64,5 +64,5 @@ it('a service without growth asks nobody, and leaves no trace', async () => {
   const k = kit(options)
   await knock(k, '203.0.113.7', 0, ['ssh'])
   expect(k.state.familiarity.record()).toEqual([])
-  expect(k.lines[0]!.event).not.toHaveProperty('visits')
+  expect(JSON.stringify(k.lines[0]!.event)).not.toContain('visits')
 })
