@@ -21,21 +21,17 @@ export interface FloodOptions {
   readonly segmented?: boolean
   /** The address that it comes from, where the kernel's choice is also that of others. */
   readonly from?: string
-  /** To whoever else is on its processor: they would have a machine of their own. */
-  readonly yields?: boolean
 }
 
 export async function startFlood({
   through = [],
   segmented = true,
   from,
-  yields = false,
 }: FloodOptions = {}): Promise<Child<Flood>> {
   const segmenting = segmented && canSegment() ? ['perl', '-e', SEGMENTING] : []
-  const yielding = yields && hasProgram('nice') ? ['nice', '-n', '19'] : []
   return startChild<Flood>('flood', {
     side: 'sender',
-    through: [...through, ...yielding, ...segmenting],
+    through: [...through, ...segmenting],
     arguments: from === undefined ? [] : [from],
   })
 }
