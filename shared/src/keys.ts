@@ -18,17 +18,19 @@ export const KEY_INFO = {
 /** The five keys that a device key gives, 32 bytes each. */
 export type DerivedKeys = { readonly [name in keyof typeof KEY_INFO]: Uint8Array }
 
+/** All of them, each as it is derived: whose HKDF it is differs by who has to be quick at what. */
+export const keysBy = (derive: (name: keyof DerivedKeys) => Uint8Array): DerivedKeys => ({
+  hint: derive('hint'),
+  knockEncrypt: derive('knockEncrypt'),
+  knockAuthenticate: derive('knockAuthenticate'),
+  replyEncrypt: derive('replyEncrypt'),
+  replyAuthenticate: derive('replyAuthenticate'),
+})
+
 /** HKDF-SHA-256 (RFC 5869) with one label for each use, so that no key serves two. */
 export function deriveKeys(deviceKey: Uint8Array): DerivedKeys {
   const pseudorandom = extract(sha256, deviceKey, KEY_SALT)
-  const derive = (info: Uint8Array) => expand(sha256, pseudorandom, info, KEY_BYTES)
-  return {
-    hint: derive(KEY_INFO.hint),
-    knockEncrypt: derive(KEY_INFO.knockEncrypt),
-    knockAuthenticate: derive(KEY_INFO.knockAuthenticate),
-    replyEncrypt: derive(KEY_INFO.replyEncrypt),
-    replyAuthenticate: derive(KEY_INFO.replyAuthenticate),
-  }
+  return keysBy(name => expand(sha256, pseudorandom, KEY_INFO[name], KEY_BYTES))
 }
 
 /** Only the hint key: what a server needs for a device that has never knocked. */

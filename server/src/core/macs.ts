@@ -6,6 +6,7 @@ import {
   KEY_BYTES,
   KEY_INFO,
   KEY_SALT,
+  keysBy,
   readU32,
   SHA256,
   writeU32,
@@ -87,13 +88,7 @@ export function deriveKey(deviceKey: Uint8Array, name: KeyName): Uint8Array {
 /** All of them. */
 export function deriveKeys(deviceKey: Uint8Array): DerivedKeys {
   extract(deviceKey)
-  const keys = {
-    hint: expand('hint'),
-    knockEncrypt: expand('knockEncrypt'),
-    knockAuthenticate: expand('knockAuthenticate'),
-    replyEncrypt: expand('replyEncrypt'),
-    replyAuthenticate: expand('replyAuthenticate'),
-  }
+  const keys = keysBy(expand)
   forget()
   return keys
 }
