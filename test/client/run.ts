@@ -84,11 +84,12 @@ export function expectOneLine(run: Run, status: number, ...words: string[]): voi
 export async function serveTarget(
   home: Home,
   said: Partial<Reply> | ((received: Received, server: FakeServer) => Partial<Reply>) = {},
+  invited: Partial<Invitation> = {},
 ): Promise<FakeServer> {
   const server = await FakeServer.start(['127.0.0.1'], (received, at) => [
     answer(received, typeof said === 'function' ? said(received, at) : said),
   ])
-  const added = await home.run(['add'], invitation({ port: server.port }))
+  const added = await home.run(['add'], invitation({ ...invited, port: server.port }))
   if (added.status !== 0) throw new Error(added.stderr)
   return server
 }

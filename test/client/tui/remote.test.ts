@@ -5,8 +5,8 @@ import { HERE } from '../../e2e/daemon.ts'
 import { Sshd } from '../../e2e/sshd.ts'
 import { freeTcpPort } from '../../server/admin/gateway.ts'
 import { lacking } from '../../server/commands/cli.ts'
-import { answer, FakeServer } from '../fake-server.ts'
-import { BIN, Home, invitation } from '../run.ts'
+import type { FakeServer } from '../fake-server.ts'
+import { BIN, Home, serveTarget } from '../run.ts'
 import { hasTmux, type Sitting, Tmux } from './tmux.ts'
 
 /* On another machine: a real terminal, a real ssh with a terminal of its own, OpenSSH's daemon. */
@@ -28,9 +28,7 @@ describe.skipIf(lacking(hasTmux) || lacking(isRoot) || lacking(hasSshd))('over s
   afterAll(() => sshd?.remove())
   beforeEach(async () => {
     home = new Home()
-    server = await FakeServer.start(['127.0.0.1'], received => [answer(received)])
-    const added = await home.run(['add'], invitation({ port: server.port, services: ['ssh'] }))
-    if (added.status !== 0) throw new Error(added.stderr)
+    server = await serveTarget(home, {}, { services: ['ssh'] })
   })
   afterEach(async () => {
     at?.leave()

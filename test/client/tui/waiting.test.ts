@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { formatProfile, parseProfile } from '../../../client/src/profile.ts'
 import { lock, unlockedAlready } from '../../../client/src/unlocking.ts'
-import { answer, FakeServer } from '../fake-server.ts'
-import { Home, invitation } from '../run.ts'
+import { answer, type FakeServer } from '../fake-server.ts'
+import { Home, invitation, serveTarget } from '../run.ts'
 import { hasTmux, type Sitting, Tmux } from './tmux.ts'
 
 /* The built program in a real terminal, before a server that says what a test tells it to. */
@@ -14,9 +14,7 @@ let server: FakeServer
 let at: Tmux
 beforeEach(async () => {
   home = new Home()
-  server = await FakeServer.start(['127.0.0.1'], received => [answer(received)])
-  const added = await home.run(['add'], invitation({ port: server.port, services: ['ssh'] }))
-  if (added.status !== 0) throw new Error(added.stderr)
+  server = await serveTarget(home, {}, { services: ['ssh'] })
 })
 afterEach(async () => {
   at?.leave()
