@@ -20,6 +20,8 @@ export class StallGauge {
       this.longest = Math.max(this.longest, held)
       before = after
     }, LOOK_MS)
+    // Whoever looks on keeps no process that is over.
+    this.#timer.unref()
   }
 }
 

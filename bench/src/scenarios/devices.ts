@@ -70,6 +70,8 @@ const TURNS = 3
 const BEGIN_MS = 1_100
 const LOOK_MS = 200
 const IDLE_PART = 0.05
+/** Three seconds: by then all hints are made, and a slow machine has the gauge alone keep it busy. */
+const LOOKS_MAX = 15
 
 /** The longest stall of each of some minutes' turns, to which the daemon's clock is set forward. */
 async function stalls(daemon: RunningDaemon): Promise<number[]> {
@@ -86,7 +88,7 @@ async function stalls(daemon: RunningDaemon): Promise<number[]> {
 
 async function untilIdle(daemon: RunningDaemon): Promise<void> {
   let before = (await daemon.ask('usage')).cpuMs
-  for (;;) {
+  for (let look = 0; look < LOOKS_MAX; look++) {
     await pause(LOOK_MS)
     const { cpuMs } = await daemon.ask('usage')
     if (cpuMs - before < LOOK_MS * IDLE_PART) return

@@ -73,7 +73,7 @@ async function prefiltered({ folder }: Context, junk: string, rounds: number): P
  * Packets a second. Sender and kernel do their work for each on the processor of those who knock, which a
  * flood from elsewhere would leave to them: so it is a part of what one sender can send.
  */
-const PREFILTERED_RATE = 50 * METER_RATE
+const PREFILTERED_RATE = 30 * METER_RATE
 
 async function storm(
   site: Site,
