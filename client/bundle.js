@@ -26,6 +26,11 @@ const authenticatorApart = {
     )
   },
 }
+/** What Node puts around a CommonJS file as it loads it. Here it is in the file: src/code-cache.ts. */
+const inFunction = {
+  banner: { js: '(function (exports, require, module, __filename, __dirname) {' },
+  footer: { js: '})' },
+}
 const common = {
   absWorkingDir: here,
   outdir: out,
@@ -121,19 +126,22 @@ await mkdir(out, { recursive: true })
 const bundles = await Promise.all([
   build({
     ...common,
-    entryPoints: {
-      oneknock: 'src/main.ts',
-      knock: 'src/plain-program.ts',
-      'stored-secret': 'src/stored-secret.ts',
-    },
+    entryPoints: { oneknock: 'src/main.ts', 'stored-secret': 'src/stored-secret.ts' },
   }),
   build({
     ...common,
+    ...inFunction,
+    entryPoints: { knock: 'src/plain-program.ts' },
+  }),
+  build({
+    ...common,
+    ...inFunction,
     entryPoints: { commands: 'src/program.ts' },
     define: { ONEKNOCK_VERSION: JSON.stringify(version) },
   }),
   build({
     ...common,
+    ...inFunction,
     entryPoints: { tui: 'src/tui-program.ts' },
     alias: {
       'string-width': join(here, 'src', 'tui', 'columns.ts'),

@@ -27,10 +27,7 @@ export function loadBundle(path: string, require: NodeJS.Require, folder = cache
   const kept = folder === undefined ? undefined : placeOf(path, folder)
   const cachedData = kept && read(kept)
   const options = { filename: path, ...(cachedData && { cachedData }) }
-  const script = new Script(
-    `(function (exports, require, module, __filename, __dirname) {${source}\n})`,
-    options,
-  )
+  const script = new Script(source, options)
   const module = { exports: {} }
   script.runInThisContext()(module.exports, require, module, path, dirname(path))
   return {

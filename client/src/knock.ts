@@ -1,6 +1,7 @@
 import {
   type Address,
   ANY,
+  deriveKeys,
   encodeKnock,
   type Factor,
   fail,
@@ -15,7 +16,6 @@ import {
 } from '@oneknock/shared'
 import type { Clock } from './clock.ts'
 import { converse, type Side } from './conversation.ts'
-import { deriveKeys } from './derive.ts'
 import { type Ask, Exchange } from './exchange.ts'
 import { nameRoutes } from './naming.ts'
 import type { KnockEvent, KnockResult, NoReply, Unreachable, Unresolved } from './outcome.ts'

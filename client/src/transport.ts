@@ -1,5 +1,4 @@
 import { createSocket } from 'node:dgram'
-import { lookup } from 'node:dns'
 import { networkInterfaces } from 'node:os'
 import {
   type Address,
@@ -44,7 +43,7 @@ function resolve(host: string): Promise<Result<readonly Address[], string>> {
   const literal = parseAddress(host)
   if (literal) return Promise.resolve(ok([literal]))
   return new Promise(settle => {
-    lookup(host, { all: true }, (error, found) => {
+    process.getBuiltinModule('node:dns').lookup(host, { all: true }, (error, found) => {
       if (error) return settle(fail(causeOf(error)))
       // One with a zone is of this link only: a server is never known by such.
       const addresses = found.flatMap(({ address }) => parseAddress(address) ?? [])
@@ -54,7 +53,7 @@ function resolve(host: string): Promise<Result<readonly Address[], string>> {
 }
 
 function connect(server: Address, port: number): Promise<Result<Route, string>> {
-  const socket = createSocket(familyOf(server) === 4 ? 'udp4' : 'udp6')
+  const socket = createSocket({ type: familyOf(server) === 4 ? 'udp4' : 'udp6', lookup: asItIs })
   let ears: Ears | undefined
   let open = true
   const route = (): Route => ({
@@ -85,6 +84,13 @@ function connect(server: Address, port: number): Promise<Result<Route, string>> 
     socket.connect(port, server)
   })
 }
+
+/** An address needs no resolver: Node would set one up for it all the same. */
+const asItIs = (
+  address: string,
+  _: unknown,
+  done: (error: null, address: string, family: number) => void,
+): void => process.nextTick(done, null, address, 0)
 
 function onLink(own: Address): readonly Network[] {
   const entries = Object.values(networkInterfaces()).flatMap(entry => entry ?? [])

@@ -1,3 +1,4 @@
+import { isZero } from './bytes.ts'
 import { ADDRESS_BYTES } from './constants.ts'
 
 /**
@@ -106,34 +107,34 @@ export type AddressScope =
   | 'private'
   | 'global'
 
-const SCOPES: readonly (readonly [AddressScope, readonly string[]])[] = [
-  ['unspecified', ['0.0.0.0/8', '::']],
-  ['loopback', ['127.0.0.0/8', '::1']],
-  ['link-local', ['169.254.0.0/16', 'fe80::/10']],
-  // Class E holds the limited broadcast address: nobody's own, so never one to admit.
-  ['multicast', ['224.0.0.0/4', '240.0.0.0/4', 'ff00::/8']],
-  ['private', ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7']],
-]
-
-/** As bytes: every knock's address is looked for among them. */
-const SCOPE_NETWORKS = SCOPES.flatMap(([scope, texts]) =>
-  texts.map(text => {
-    // Not by way of `parseNetwork`: that is a millisecond of each start of the client.
-    const [address, length] = text.split('/') as [Address, string?]
-    const family = familyOf(address)
-    const prefix = length === undefined ? SINGLE : wirePrefix(family, Number(length))
-    return { scope, family, bytes: addressBytes(address), prefix }
-  }),
-)
-
 /** What kind of address it is (RFC 6890). `private` includes carriers' shared space (RFC 6598). */
 export function scopeOf(address: Address): AddressScope {
-  const family = familyOf(address)
-  const own = addressBytes(address)
-  const found = SCOPE_NETWORKS.find(
-    scope => scope.family === family && sharePrefix(scope.bytes, own, scope.prefix),
-  )
-  return found?.scope ?? 'global'
+  const bytes = addressBytes(address)
+  return familyOf(address) === 4 ? scopeOfIPv4(bytes[12]!, bytes[13]!) : scopeOfIPv6(bytes)
+}
+
+function scopeOfIPv4(first: number, second: number): AddressScope {
+  if (first === 0) return 'unspecified' // 0.0.0.0/8
+  if (first === 127) return 'loopback'
+  if (first === 169 && second === 254) return 'link-local'
+  // 240.0.0.0/4 as well: it holds the limited broadcast address, nobody's own, so never one to admit.
+  if (first >= 224) return 'multicast'
+  const isPrivate =
+    first === 10 ||
+    (first === 172 && (second & 0xf0) === 16) || // 172.16.0.0/12
+    (first === 192 && second === 168) ||
+    (first === 100 && (second & 0xc0) === 64) // 100.64.0.0/10
+  return isPrivate ? 'private' : 'global'
+}
+
+function scopeOfIPv6(bytes: Uint8Array): AddressScope {
+  const [first, second] = [bytes[0]!, bytes[1]!]
+  if (first === 0xff) return 'multicast' // ff00::/8
+  if (first === 0xfe && (second & 0xc0) === 0x80) return 'link-local' // fe80::/10
+  if ((first & 0xfe) === 0xfc) return 'private' // fc00::/7
+  const [last] = bytes.subarray(ADDRESS_BYTES - 1)
+  if (last! > 1 || !isZero(bytes, 0, ADDRESS_BYTES - 1)) return 'global'
+  return last === 1 ? 'loopback' : 'unspecified'
 }
 
 /** The 16 bytes of the wire. */

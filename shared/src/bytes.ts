@@ -1,6 +1,10 @@
 /** Bytes in and out of text and numbers. Big-endian throughout, as on the wire. */
 
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+const HEX_DIGITS = '0123456789abcdef'
+const HEX = Array.from(
+  { length: 256 },
+  (_, byte) => HEX_DIGITS[byte >> 4]! + HEX_DIGITS[byte & 15]!,
+)
 
 export function toHex(bytes: Uint8Array, start = 0, end = bytes.length): string {
   let text = ''
@@ -21,9 +25,8 @@ export function fromHex(text: string): Uint8Array | undefined {
 const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 const DIGITS = Uint8Array.from(BASE64URL, digit => digit.charCodeAt(0))
 /** What a character of it stands for, by its code; −1 for all others. */
-const BASE64URL_VALUES = Int8Array.from({ length: 128 }, (_, code) =>
-  BASE64URL.indexOf(String.fromCharCode(code)),
-)
+const BASE64URL_VALUES = new Int8Array(128).fill(-1)
+for (let i = 0; i < DIGITS.length; i++) BASE64URL_VALUES[DIGITS[i]!] = i
 const ascii = new TextDecoder()
 
 /**

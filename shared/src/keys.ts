@@ -29,9 +29,12 @@ export const keysBy = (derive: (name: keyof DerivedKeys) => Uint8Array): Derived
 
 /** HKDF-SHA-256 (RFC 5869) with one label for each use, so that no key serves two. */
 export function deriveKeys(deviceKey: Uint8Array): DerivedKeys {
-  const pseudorandom = extract(sha256, deviceKey, KEY_SALT)
-  return keysBy(name => expand(sha256, pseudorandom, KEY_INFO[name], KEY_BYTES))
+  const pseudorandom = new MacKey(extract(sha256, deviceKey, KEY_SALT))
+  return keysBy(name => pseudorandom.sign(KEY_INFO[name], FIRST_BLOCK))
 }
+
+/** A key is as long as a hash, so the first block is all of it (RFC 5869 section 2.3). */
+const FIRST_BLOCK = Uint8Array.of(1)
 
 /** Only the hint key: what a server needs for a device that has never knocked. */
 export const deriveHintKey = (deviceKey: Uint8Array): Uint8Array =>

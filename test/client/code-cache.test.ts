@@ -40,7 +40,7 @@ afterEach(() => rmSync(place, { recursive: true }))
 function install(word: string, name = word): void {
   mkdirSync(join(place, name), { recursive: true })
   copyFileSync(BIN, join(place, name, 'oneknock.js'))
-  const program = `exports.run = async () => { console.log('${word}'.trim()); return 0 }`
+  const program = `(function (exports) { exports.run = async () => { console.log('${word}'.trim()); return 0 } })`
   writeFileSync(join(place, name, 'commands.js'), program)
 }
 

@@ -1,6 +1,9 @@
-import { expect, test } from 'vitest'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
 import { defineCommands } from '../../client/src/definitions.ts'
 import { readPlainKnock } from '../../client/src/plain-knock.ts'
+import { Home, invitation, serveTarget } from './run.ts'
 
 /** What the definitions make of a command line. */
 function readByDefinition(args: readonly string[]) {
@@ -39,3 +42,25 @@ test.each([
 ])('all else is left to the definitions: %j', args => {
   expect(readPlainKnock(args)).toBeUndefined()
 })
+
+/** Each would take a tenth of a knock and more to load: a program of its own finds the code meanwhile. */
+test.each(['crypto', 'dns', 'tty', 'internal/modules/esm/loader', 'http'])(
+  "a plain knock does without Node's %s",
+  async name => {
+    const home = new Home()
+    onTestFinished(() => home.remove())
+    const server = await serveTarget(home)
+    onTestFinished(() => server.stop())
+    const invited = invitation({ port: server.port })
+    await home.run(['add', '--name', 'auto', '--otp-command', 'echo 111111'], invited)
+    const [told, tells] = [join(home.path, 'told'), join(home.path, 'tells.cjs')]
+    const list = `require('fs').writeFileSync(${JSON.stringify(told)}, process.moduleLoadList.join('\\n'))`
+    writeFileSync(tells, `process.on('exit', () => ${list})`)
+    home.env.NODE_OPTIONS = `--require=${tells}`
+    const run = await home.run(['knock', 'auto'])
+    expect(run).toMatchObject({ status: 0 })
+    const loaded = readFileSync(told, 'utf8').split('\n')
+    expect(loaded).toContain('NativeModule dgram')
+    expect(loaded).not.toContain(`NativeModule ${name}`)
+  },
+)
