@@ -18,6 +18,12 @@ export interface Run {
   readonly stderr: string
 }
 
+/** Five seconds in all: what still writes there is about to end. */
+const REMOVALS = 100
+const REMOVAL_PAUSE_MS = 50
+/** Never woken: a pause ends by its time. */
+const nobody = new Int32Array(new SharedArrayBuffer(4))
+
 /** A person's home: a configuration folder of their own, gone at the end. */
 export class Home {
   readonly path = mkdtempSync(join(tmpdir(), 'oneknock-client-'))
@@ -56,8 +62,16 @@ export class Home {
   }
 
   remove(): void {
-    // A session that has left the screen may still be keeping its code.
-    rmSync(this.path, { recursive: true, force: true, maxRetries: 10 })
+    // A session that has left the screen may still be keeping its code. Node's own retries look no more
+    // at what has come into a folder that it has emptied.
+    for (let tries = REMOVALS; existsSync(this.path); tries--) {
+      try {
+        rmSync(this.path, { recursive: true, force: true })
+      } catch (error) {
+        if (tries === 1) throw error
+        Atomics.wait(nobody, 0, 0, REMOVAL_PAUSE_MS)
+      }
+    }
   }
 }
 
