@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseNetwork } from '@oneknock/shared'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
 import { systemClock } from '../../server/src/core/clock.ts'
 import type { GuardEvent } from '../../server/src/hooks/guard/events.ts'
 import { CHILD_LINES, Channel } from '../../server/src/hooks/nftables/channel.ts'
+import { TABLE } from '../../server/src/hooks/nftables/elements.ts'
 import { describeWithNamespaces } from './lab.ts'
 import { holdNamespace, Namespace } from './namespace.ts'
 
@@ -38,6 +40,51 @@ describeWithNamespaces('nftables: one channel to nft', () => {
   afterAll(async () => {
     await namespace.destroy()
     rmSync(folder, { recursive: true })
+  })
+
+  /** As the hook asks for it, of a door of ours. */
+  const OURS = `${TABLE} host_open4_32`
+  const OPEN = `table ${TABLE} { set host_open4_32 {
+    type ipv4_addr . inet_proto . inet_service; flags timeout; }; }`
+  const open = (address: string, remaining: number, fresh: boolean) => ({
+    elements: [
+      {
+        zone: 'host',
+        network: parseNetwork(address)!,
+        port: { protocol: 'tcp', port: 22 } as const,
+        remaining,
+      },
+    ],
+    at: systemClock.monotonic(),
+    fresh,
+  })
+  /** Of each address its timeout, as it was given. */
+  const timeouts = async () => {
+    const listed = await namespace.run('nft', 'list', `set ${OURS}`)
+    const found = listed.matchAll(/([\d.]+) \. tcp \. 22 timeout (\d+)s/g)
+    return Object.fromEntries([...found].map(([, address, seconds]) => [address, Number(seconds)]))
+  }
+
+  it('makes what is fresh, and sets the end of what was there all the same', async () => {
+    await namespace.nft(OPEN)
+    await channel.run(open('192.0.2.1', 9_999, true))
+    // Nobody told this process of that one: whoever comes with it is made as well.
+    await Promise.all([
+      channel.run(open('192.0.2.2', 19_999, true)),
+      channel.run(open('192.0.2.1', 29_999, true)),
+      channel.run(open('192.0.2.3', 39_999, false)),
+    ])
+    expect(await timeouts()).toEqual({ '192.0.2.1': 29, '192.0.2.2': 19, '192.0.2.3': 39 })
+    await channel.run(open('192.0.2.2', 4_999, true))
+    expect(await timeouts()).toMatchObject({ '192.0.2.2': 4 })
+    await channel.run(open('192.0.2.2', 0, false))
+    expect(Object.keys(await timeouts())).toEqual(['192.0.2.1', '192.0.2.3'])
+    await expect(
+      namespace
+        .nft(`delete table ${TABLE}`)
+        .then(() => channel.run(open('192.0.2.9', 9_999, true))),
+    ).rejects.toMatchObject({ code: 'failed' })
+    expect(events).toEqual([])
   })
 
   const add = (address: string) => `add element inet t s { ${address} }`

@@ -87,9 +87,10 @@ export abstract class GuardHook implements LivingHook, CuttingHook {
     this.#up()
     this.#mustFit(opening)
     const before = this.#held.get(opening)
+    const fresh = !this.#held.holds(opening)
     this.#held.put(opening)
     try {
-      await this.#settle(opening)
+      await this.#settle(opening, fresh)
     } catch (error) {
       if (before) this.#held.put(before)
       else this.#held.remove(opening)
@@ -100,7 +101,7 @@ export abstract class GuardHook implements LivingHook, CuttingHook {
   async close(opening: Opening): Promise<void> {
     this.#up()
     this.#held.remove(opening)
-    await this.#settle(opening)
+    await this.#settle(opening, false)
     if (this.#held.place(opening.service)?.service.onExpiry === 'cut') await this.cut(opening)
   }
 
@@ -122,18 +123,18 @@ export abstract class GuardHook implements LivingHook, CuttingHook {
   }
 
   /** Makes the kernel say what `held` says about an opening. */
-  async #settle(opening: Opening): Promise<void> {
+  async #settle(opening: Opening, fresh: boolean): Promise<void> {
     try {
-      await this.#write(opening)
+      await this.#write(opening, fresh)
     } catch (error) {
       // The guard may be gone: then it is put back now, not with the next heartbeat.
       if (!(error instanceof HookError && error.code === 'failed')) throw error
       if (!(await this.#up().table.check())) throw error
-      await this.#write(opening)
+      await this.#write(opening, false)
     }
   }
 
-  async #write(opening: Opening): Promise<void> {
+  async #write(opening: Opening, fresh: boolean): Promise<void> {
     const { table, kernel } = this.#up()
     const { zone } = this.#held.place(opening.service) ?? {}
     if (!zone) return
@@ -141,7 +142,7 @@ export abstract class GuardHook implements LivingHook, CuttingHook {
     const opens = elements.some(({ remaining }) => !hasEnded(remaining))
     if (opens) await table.declare(zone, opening.network)
     else if (!kernel.declares(zone, opening.network)) return
-    await kernel.open(elements)
+    await kernel.open(elements, fresh)
   }
 
   #up(): Running {

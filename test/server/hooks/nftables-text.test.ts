@@ -64,16 +64,41 @@ describe('ends that are set', () => {
   })
 
   it('come to what is left once it is their turn, and keep their place among other commands', () => {
-    const ends = (address: string, at: number) => ({ elements: [end(address, 5_000)], at })
+    const ends = (address: string, at: number) => ({
+      elements: [end(address, 5_000)],
+      at,
+      fresh: false,
+    })
     const waiting = [ends('192.0.2.1', 100), ends('192.0.2.2', 1_100), 'flush x', ends('::1', 0)]
-    const commands = lineOf(waiting, 2_100).split('; ')
+    const commands = lineOf(waiting, 2_100, false).split('; ')
     expect(commands[2]).toBe(
       `add element ${set} { 192.0.2.1 . 6 . 22 timeout 3s, 192.0.2.2 . 6 . 22 timeout 4s }`,
     )
     expect(commands[3]).toBe('flush x')
     expect(commands).toHaveLength(7)
     // Who waited for longer than it was to last is not let in any more.
-    expect(lineOf([ends('192.0.2.1', 100)], 5_200)).not.toContain('timeout')
+    expect(lineOf([ends('192.0.2.1', 100)], 5_200, false)).not.toContain('timeout')
+  })
+
+  it('of which none should be there are made in one word each, until that was refused', () => {
+    const ends = (address: string, fresh: boolean) => ({
+      elements: [end(address, 5_000)],
+      at: 0,
+      fresh,
+    })
+    const waiting = [ends('192.0.2.1', true), ends('192.0.2.2', true), ends('192.0.2.1', false)]
+    const commands = lineOf(waiting, 1_000, false).split('; ')
+    expect(commands[0]).toBe(
+      `create element ${set} { 192.0.2.1 . 6 . 22 timeout 4s, 192.0.2.2 . 6 . 22 timeout 4s }`,
+    )
+    expect(commands.slice(1).map(command => command.split(' ')[0])).toEqual([
+      'add',
+      'delete',
+      'add',
+    ])
+    expect(lineOf(waiting, 1_000, true)).not.toContain('create')
+    // Who waited for too long.
+    expect(lineOf(waiting, 6_000, false)).not.toMatch(/create|timeout/)
   })
 })
 

@@ -72,6 +72,11 @@ export class Held {
     return this.#doors.get(doorKey(opening))?.get(openingKey(opening))
   }
 
+  /** Whether anybody holds that door. */
+  holds(door: Door): boolean {
+    return this.#doors.has(doorKey(door))
+  }
+
   put(opening: Opening): void {
     const key = doorKey(opening)
     const door = this.#doors.get(key) ?? new Map<string, Opening>()

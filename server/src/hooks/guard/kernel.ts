@@ -53,8 +53,11 @@ export interface GuardKernel {
   renew?(guard: Guard): Promise<void>
   /** More flows that are live. */
   fill(live: readonly LiveElement[]): Promise<void>
-  /** Sets the end of each, earlier or later, whether it is there or not. */
-  open(elements: readonly OpenElement[]): Promise<void>
+  /**
+   * Sets the end of each, earlier or later, whether it is there or not. `fresh`: this process holds none
+   * of them, so hardly any is there.
+   */
+  open(elements: readonly OpenElement[], fresh: boolean): Promise<void>
   /** Whether there is room for prefixes of this length. */
   declares(zone: Zone, network: Network): boolean
   /** Makes it, which changes the rules. */

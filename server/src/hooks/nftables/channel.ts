@@ -2,7 +2,7 @@ import type { Clock } from '../../core/clock.ts'
 import type { Report } from '../guard/events.ts'
 import { HookError } from '../hook.ts'
 import { type Answer, errorOf } from './answer.ts'
-import { type Command, lineOf } from './command.ts'
+import { type Command, isHopeful, lineOf } from './command.ts'
 import { InteractiveNft } from './interactive.ts'
 import { runOnce } from './one-shot.ts'
 
@@ -35,6 +35,8 @@ export interface ChannelOptions {
   readonly report: Report
   /** Whether commands that wait are joined. Those that print something must not be. */
   readonly joins: boolean
+  /** It only looks: the child gives way to others. */
+  readonly isWatcher?: boolean
 }
 
 /**
@@ -79,7 +81,8 @@ export class Channel {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, this.#options.joins ? BATCH_MAX : 1)
       const answer = await this.#send(batch)
-      if (answer.kind === 'refused' && batch.length > 1) await this.#oneByOne(batch)
+      const mayHold = batch.length > 1 || batch.some(({ command }) => isHopeful(command))
+      if (answer.kind === 'refused' && mayHold) await this.#oneByOne(batch)
       else for (const job of batch) settle(job, answer)
       this.#relieve()
     }
@@ -89,18 +92,18 @@ export class Channel {
 
   /** One of them was wrong, so none was carried out: the others shall not suffer for it. */
   async #oneByOne(batch: readonly Job[]): Promise<void> {
-    for (const job of batch) settle(job, await this.#send([job]))
+    for (const job of batch) settle(job, await this.#send([job], true))
   }
 
-  async #send(jobs: readonly Job[]): Promise<Answer> {
+  async #send(jobs: readonly Job[], assured = false): Promise<Answer> {
     const commands = jobs.map(({ command }) => command)
-    const line = lineOf(commands, this.#options.clock.monotonic())
+    const line = lineOf(commands, this.#options.clock.monotonic(), assured)
     const limit = LINE_LIMIT + Math.ceil(line.length / CHARACTERS_PER_MS)
     try {
       const answer = await this.#keptChild()?.ask(line, limit)
       if (answer && answer.kind !== 'gone') return answer
-      const { program, flags } = this.#options
-      return await runOnce(program, line, limit, flags)
+      const { program, flags, isWatcher } = this.#options
+      return await runOnce(program, line, limit, flags, isWatcher)
     } catch (error) {
       // No memory for a process, say: Node throws for some reasons and tells of others.
       return { kind: 'gone', message: error instanceof Error ? error.message : String(error) }
@@ -108,9 +111,9 @@ export class Channel {
   }
 
   #keptChild(): InteractiveNft | undefined {
-    const { program, flags, clock } = this.#options
+    const { program, flags, clock, isWatcher } = this.#options
     if (this.#child || clock.monotonic() < this.#oneShotUntil) return this.#child
-    const child = new InteractiveNft(program, flags)
+    const child = new InteractiveNft(program, flags, isWatcher)
     this.#child = child
     child.exited.then(message => this.#lost(child, message))
     return child

@@ -24,25 +24,42 @@ const openKey = (network: Network, { protocol, port }: Port): string =>
  * later one counts. Adding what is there does not move its end on every kernel, and only what is there
  * can be deleted: hence all three.
  */
-export function openCommand(elements: readonly OpenElement[]): string {
+export const openCommand = (elements: readonly OpenElement[]): string =>
+  [...endsBySet(elements)].map(([set, ends]) => setEnds(set, ends)).join('; ')
+
+/** The same where none of them is there: else it is refused, and with it all that is asked for beside it. */
+export const createCommand = (elements: readonly OpenElement[]): string =>
+  [...endsBySet(elements)]
+    .map(([set, ends]) => {
+      const left = leftOf(ends)
+      return left.length === 0 ? setEnds(set, ends) : elementCommand('create', set, left)
+    })
+    .join('; ')
+
+function endsBySet(
+  elements: readonly OpenElement[],
+): ReadonlyMap<string, ReadonlyMap<string, number>> {
   const sets = new Map<string, Map<string, number>>()
   for (const { zone, network, port, remaining } of elements) {
     const set = openSet(zone, network)
     const ends = sets.get(set) ?? new Map<string, number>()
     sets.set(set, ends.set(openKey(network, port), remaining))
   }
-  return [...sets].map(([set, ends]) => setEnds(set, ends)).join('; ')
+  return sets
 }
 
 function setEnds(set: string, ends: ReadonlyMap<string, number>): string {
   const gone = removeCommand(set, [...ends.keys()])
-  const left = [...ends].filter(([, remaining]) => !hasEnded(remaining))
-  return left.length === 0 ? gone : `${gone}; ${addCommand(set, left.map(timed))}`
+  const left = leftOf(ends)
+  return left.length === 0 ? gone : `${gone}; ${addCommand(set, left)}`
 }
+
+const leftOf = (ends: ReadonlyMap<string, number>): string[] =>
+  [...ends].filter(([, remaining]) => !hasEnded(remaining)).map(timed)
 
 /** `add` first, since deleting what is not there would fail. */
 const removeCommand = (set: string, keys: readonly string[]): string =>
-  `${addCommand(set, keys)}; delete element ${TABLE} ${set} { ${keys.join(', ')} }`
+  `${addCommand(set, keys)}; ${elementCommand('delete', set, keys)}`
 
 /** Forgets a flow, and remembers by these names that it was cut (see `zone-chains`, `leads`). */
 export function cutCommand(zone: string, flow: Flow, remembered: readonly Flow[]): string {
@@ -79,7 +96,13 @@ export function fillCommands(open: readonly OpenElement[], live: readonly LiveEl
 }
 
 const addCommand = (set: string, elements: readonly string[]): string =>
-  `add element ${TABLE} ${set} { ${elements.join(', ')} }`
+  elementCommand('add', set, elements)
+
+const elementCommand = (
+  verb: 'add' | 'create' | 'delete',
+  set: string,
+  elements: readonly string[],
+): string => `${verb} element ${TABLE} ${set} { ${elements.join(', ')} }`
 
 const timed = ([key, remaining]: readonly [string, number]): string =>
   `${key} timeout ${formatDuration(remaining)}`

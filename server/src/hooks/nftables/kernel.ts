@@ -53,8 +53,8 @@ export class NftKernel implements GuardKernel {
     for (const command of fillCommands([], live)) await this.#nft.write(command)
   }
 
-  open(elements: readonly OpenElement[]): Promise<void> {
-    return this.#nft.open(elements)
+  open(elements: readonly OpenElement[], fresh: boolean): Promise<void> {
+    return this.#nft.open(elements, fresh)
   }
 
   declares(zone: Zone, network: Network): boolean {

@@ -13,8 +13,8 @@ import { Watch } from './watch.ts'
 export interface NftRunner {
   /** Changes the ruleset: all of this command or nothing. It must bear to be given twice. */
   write(command: string): Promise<void>
-  /** Sets the end of each, earlier or later, whether it is there or not. */
-  open(elements: readonly OpenElement[]): Promise<void>
+  /** Sets the end of each, earlier or later, whether it is there or not; `fresh`: it should not be. */
+  open(elements: readonly OpenElement[], fresh: boolean): Promise<void>
   /** What a `list` command prints, without what is in sets. */
   read(command: string): Promise<string>
   /** The same with what is in sets, which may take its time. */
@@ -39,18 +39,18 @@ export function keptNft(clock: Clock, report: Report): NftRunner {
   }
   const writer = new Channel({ program, clock, report, joins: true })
   const flags = [NUMBERS, WITHOUT_ELEMENTS]
-  const reader = new Channel({ program, flags, clock, report, joins: false })
+  const reader = new Channel({ program, flags, clock, report, joins: false, isWatcher: true })
   let watch: Watch | undefined
   return {
     write: async command => {
       await writer.run(command)
     },
-    open: async elements => {
-      await writer.run({ elements, at: clock.monotonic() })
+    open: async (elements, fresh) => {
+      await writer.run({ elements, at: clock.monotonic(), fresh })
     },
     read: command => reader.run(command),
     readAll: async command => {
-      const answer = await runOnce(program, command, LIST_LIMIT, [NUMBERS])
+      const answer = await runOnce(program, command, LIST_LIMIT, [NUMBERS], true)
       if (answer.kind === 'done') return answer.output
       throw errorOf(answer)
     },
