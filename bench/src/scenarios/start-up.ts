@@ -8,6 +8,7 @@ import { knock } from '../../../client/src/index.ts'
 import { formatProfile } from '../../../client/src/profile.ts'
 import type { User } from '../../../server/src/core/directory.ts'
 import { childrenTime } from '../harness/children-time.ts'
+import { keepOn } from '../harness/cores.ts'
 import { startDaemon } from '../harness/daemons.ts'
 import { atMost, type Figure, formatNumber } from '../harness/figures.ts'
 import { hasProgram } from '../harness/machine.ts'
@@ -34,12 +35,15 @@ export const startUp: Scenario = {
     const home = settle(world, world.users, join(folder, 'many'))
     const other = settle(world, world.users.slice(0, TARGETS), join(folder, 'few'))
     const daemon = await startDaemon(world)
+    // Who waits for it does nothing else meanwhile, and what it starts runs beside it.
+    keepOn('alone')
     try {
       const figures = [await knocks(world, home, rounds)]
       if (hasProgram('script')) figures.push(await frames(other, rounds))
       else skip("the screen's first frame", 'no script (util-linux) to give it a terminal')
       return figures
     } finally {
+      keepOn('sender')
       await daemon.stop()
     }
   },
