@@ -77,9 +77,11 @@ export function maskNetwork(address: Address, prefix: number): Network {
   return { address: readAddress(bytes, 0), prefix }
 }
 
-export const contains = (network: Network, address: Address): boolean =>
-  familyOf(network.address) === familyOf(address) &&
-  sharePrefix(addressBytes(network.address), addressBytes(address), network.prefix)
+export function contains(network: Network, address: Address): boolean {
+  if (network.prefix === SINGLE) return network.address === address
+  if (familyOf(network.address) !== familyOf(address)) return false
+  return sharePrefix(addressBytes(network.address), addressBytes(address), network.prefix)
+}
 
 function sharePrefix(a: Uint8Array, b: Uint8Array, prefix: number): boolean {
   const whole = prefix >> 3
