@@ -1,4 +1,4 @@
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { createSocket, type RemoteInfo, type Socket, type SocketOptions } from 'node:dgram'
 import { type Address, familyOf, parseAddress, scopeOf } from '@oneknock/shared'
 import { formatEndpoint } from '../config/places.ts'
 import type { Endpoint } from '../core/directory.ts'
@@ -158,12 +158,13 @@ export function udpSockets({
 }
 
 /**
- * A reply that cannot leave is a reply lost: the client asks again. The socket may be closed by now,
- * and Node throws for a source port of 0, which anyone can forge.
+ * A reply that cannot leave is a reply lost: the client asks again, and whoever does not ask Node for
+ * the outcome is told nothing of it. The socket may be closed by now, and Node throws for a source
+ * port of 0, which anyone can forge.
  */
 export function sendTo(socket: Socket, reply: Uint8Array, port: number, address: string): void {
   try {
-    socket.send(reply, port, address, () => {})
+    socket.send(reply, port, address)
   } catch {}
 }
 
@@ -185,13 +186,19 @@ function places(endpoints: readonly Endpoint[], own: readonly Address[]): Place[
   })
 }
 
+/** Addresses only, so there is nothing to look up: Node would go once round its queue for each answer. */
+const SOCKET: Pick<SocketOptions, 'recvBufferSize' | 'lookup'> = {
+  recvBufferSize: RECEIVE_BUFFER_BYTES,
+  lookup: (address, _, found) => found(null, address, 0),
+}
+
 /** `undefined` if the address is not ready yet, as an IPv6 address is while it is being probed. */
 function bind({ address, port, named }: Place, key: string): Promise<Socket | undefined> {
   return new Promise((resolve, reject) => {
     const socket =
       familyOf(address) === 4
-        ? createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER_BYTES })
-        : createSocket({ type: 'udp6', ipv6Only: true, recvBufferSize: RECEIVE_BUFFER_BYTES })
+        ? createSocket({ type: 'udp4', ...SOCKET })
+        : createSocket({ type: 'udp6', ipv6Only: true, ...SOCKET })
     socket.once('error', (error: NodeJS.ErrnoException) => {
       socket.close()
       if (error.code === 'EADDRNOTAVAIL' && !named) resolve(undefined)
