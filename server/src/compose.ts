@@ -30,7 +30,7 @@ import { serveMetrics } from './metrics/server.ts'
 import { Metrics } from './metrics.ts'
 import { NativeMacs } from './native-macs.ts'
 import { pooledRandom } from './random.ts'
-import { logEvent, Trail } from './trail.ts'
+import { laterLog, Trail } from './trail.ts'
 import { Upkeep } from './upkeep.ts'
 
 export interface Daemon {
@@ -123,6 +123,7 @@ async function start(
       ifDead: () => current.config.firewall.ifDead,
     })
   const trail = new Trail()
+  const logLater = laterLog(log)
   const record: Record = async (event, options) => {
     const at = clock.now()
     const began = clock.monotonic()
@@ -130,8 +131,7 @@ async function start(
     metrics?.wrote(clock.monotonic() - began, written.ok ? undefined : written.error.why)
     if (written.ok) {
       trail.tell({ at, event })
-      // A door waits for this turn to end, and a line of the log is a write of its own.
-      setImmediate(logEvent, log, event)
+      logLater(event)
     } else if (written.error.why !== 'another-daemon') {
       log.error({ why: written.error.why }, written.error.message)
     }

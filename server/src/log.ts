@@ -16,14 +16,34 @@ export function createLog(terminal: boolean, colour: boolean): Log {
  */
 const JSON_LINES: DestinationStream = {
   write(line) {
-    try {
-      for (let rest = Buffer.from(line); rest.length > 0; ) {
-        rest = rest.subarray(writeSync(STDOUT, rest))
-      }
-    } catch {}
+    if (held === undefined) writeOut(line)
+    else held += line
   },
 }
 const STDOUT = 1
+
+/** Lines that are to leave together. */
+let held: string | undefined
+
+/** What is logged meanwhile leaves in one write: that costs more than most lines. */
+export function inOneWrite(work: () => void): void {
+  held = ''
+  try {
+    work()
+  } finally {
+    const lines = held
+    held = undefined
+    writeOut(lines)
+  }
+}
+
+function writeOut(lines: string): void {
+  try {
+    for (let rest = Buffer.from(lines); rest.length > 0; ) {
+      rest = rest.subarray(writeSync(STDOUT, rest))
+    }
+  } catch {}
+}
 
 const LEVELS: Readonly<Record<number, readonly [name: string, colour: number]>> = {
   30: ['', 0],

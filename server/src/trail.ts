@@ -1,6 +1,22 @@
 import { formatNetwork } from '@oneknock/shared'
 import type { AnsweredBy, Event } from './core/events.ts'
-import type { Log } from './log.ts'
+import { inOneWrite, type Log } from './log.ts'
+
+/** Logs events once the turn ends in which they came on record: doors wait for that, and for no log. */
+export function laterLog(log: Log): (event: Event) => void {
+  let events: Event[] = []
+  const logAll = () => {
+    const all = events
+    events = []
+    inOneWrite(() => {
+      for (const event of all) logEvent(log, event)
+    })
+  }
+  return event => {
+    if (events.length === 0) setImmediate(logAll)
+    events.push(event)
+  }
+}
 
 /** What the log says of an event that is on record; the ledger has every detail. */
 export function logEvent(log: Log, event: Event): void {

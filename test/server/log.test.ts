@@ -1,10 +1,14 @@
+import { writeSync } from 'node:fs'
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import { formatNetwork, maskNetwork } from '@oneknock/shared'
 import { pino } from 'pino'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Event } from '../../server/src/core/events.ts'
-import { createLog } from '../../server/src/log.ts'
-import { logEvent } from '../../server/src/trail.ts'
+import { createLog, inOneWrite } from '../../server/src/log.ts'
+import { laterLog, logEvent } from '../../server/src/trail.ts'
 import { addr, NOON, network } from './kit.ts'
+
+vi.mock(import('node:fs'), async original => ({ ...(await original()), writeSync: vi.fn() }))
 
 afterEach(() => {
   vi.restoreAllMocks()
@@ -35,6 +39,71 @@ describe('a line at a terminal', () => {
       expect(text.slice(0, -1)).toMatch(/^[\x20-\x7e]*$/)
       expect(text).toContain('owned')
     }
+  })
+})
+
+describe('lines for machines', () => {
+  const writes: string[] = []
+  const log = createLog(false, false)
+
+  beforeEach(() => {
+    writes.length = 0
+    vi.mocked(writeSync).mockImplementation((_, bytes) => {
+      // As a pipe that is nearly full: what it does not take is offered again.
+      const taken = `${bytes}`.slice(0, 100)
+      writes.push(taken)
+      return taken.length
+    })
+  })
+
+  const said = () =>
+    writes
+      .join('')
+      .split('\n')
+      .slice(0, -1)
+      .map(line => JSON.parse(line).msg)
+
+  it('leave at once', () => {
+    log.info('one')
+    expect(said()).toEqual(['one'])
+    log.info('two')
+    expect(said()).toEqual(['one', 'two'])
+    expect(writes).toHaveLength(2)
+  })
+
+  it('leave in one write where they come together, whole and in order', () => {
+    inOneWrite(() => {
+      log.info('one')
+      log.info('two')
+      expect(writes).toEqual([])
+    })
+    expect(said()).toEqual(['one', 'two'])
+    expect(writes[0]).toHaveLength(100)
+    log.info('three')
+    expect(said()).toEqual(['one', 'two', 'three'])
+  })
+
+  it('are not lost with what fails among them', () => {
+    const fails = () => {
+      log.info('one')
+      throw new Error('that')
+    }
+    expect(() => inOneWrite(fails)).toThrow('that')
+    log.info('two')
+    expect(said()).toEqual(['one', 'two'])
+  })
+
+  it('come after the turn in which their events came on record', async () => {
+    const tell = laterLog(log)
+    tell({ event: 'note', what: 'started' })
+    tell({ event: 'unlocked', user: 'alice' })
+    await Promise.resolve()
+    expect(writes).toEqual([])
+    await turnOfTheLoop()
+    expect(said()).toEqual(['started', 'unlocked'])
+    tell({ event: 'note', what: 'stopped' })
+    await turnOfTheLoop()
+    expect(said()).toEqual(['started', 'unlocked', 'stopped'])
   })
 })
 
