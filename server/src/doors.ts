@@ -45,7 +45,7 @@ export class Doors {
   /** Until when the hooks have said that they hold an opening; absent: nobody knows. */
   readonly #held = new Map<string, number>()
   /** Who may hold it: while it is open, a reload can give its service to other hooks. */
-  readonly #holders = new Map<string, Set<Hook>>()
+  readonly #holders = new Map<string, readonly Hook[]>()
   /** One opening's turns; different openings never wait for each other. */
   readonly #lanes = new Lanes()
   /** Before a hook that could not close is asked again. */
@@ -70,8 +70,8 @@ export class Doors {
     for (const { action, opening } of this.#openings.set({ ...grant, grant: grant.id })) {
       if (action === 'close') this.#shut(opening)
     }
-    const keys = this.#openings.of(grant).map(openingKey)
-    return first(await Promise.all(keys.map(key => this.#ensure(key))))
+    const opened = this.#openings.keysOf(grant.id).map(key => this.#ensure(key))
+    return opened.length === 1 ? opened[0] : first(await Promise.all(opened))
   }
 
   /** What the grant needs is not closed from now on, but not opened either. */
@@ -172,9 +172,7 @@ export class Doors {
     this.#held.delete(key)
     const closing = await this.#ask(hook, 'close', opening)
     const fault = !closing && cut && canCut(hook) ? await this.#ask(hook, 'cut', opening) : closing
-    const holders = this.#holders.get(key)
-    if (!fault) holders?.delete(hook)
-    if (holders?.size === 0) this.#holders.delete(key)
+    if (!fault) this.#holdsNot(key, hook)
     return fault
   }
 
@@ -189,12 +187,20 @@ export class Doors {
   }
 
   #mayHold(key: string, hook: Hook): void {
-    this.#holders.set(key, (this.#holders.get(key) ?? new Set()).add(hook))
+    const holders = this.#holders.get(key)
+    if (!holders) this.#holders.set(key, [hook])
+    else if (!holders.includes(hook)) this.#holders.set(key, [...holders, hook])
+  }
+
+  #holdsNot(key: string, hook: Hook): void {
+    const others = this.#holders.get(key)?.filter(holder => holder !== hook) ?? []
+    if (others.length > 0) this.#holders.set(key, others)
+    else this.#holders.delete(key)
   }
 
   /** Who may hold the opening and should not. */
   #leaving(opening: Opening): Hook[] {
-    const holders = [...(this.#holders.get(openingKey(opening)) ?? [])]
+    const holders = this.#holders.get(openingKey(opening)) ?? []
     return holders.filter(hook => !this.#isNeededOf(hook, opening))
   }
 
@@ -242,14 +248,17 @@ const first = (faults: readonly (Fault | undefined)[]): Fault | undefined =>
 const canCut = (hook: Hook): hook is CuttingHook => 'cut' in hook
 
 /** Whether the work takes longer than that; rejects if it fails before. */
-async function outlasts(work: Promise<void>, limitMs: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const limit = new Promise<true>(resolve => {
-    timer = setTimeout(resolve, limitMs, true)
+function outlasts(work: Promise<void>, limitMs: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, limitMs, true)
+    const done = () => {
+      clearTimeout(timer)
+      resolve(false)
+    }
+    const failed = (error: unknown) => {
+      clearTimeout(timer)
+      reject(error)
+    }
+    work.then(done, failed)
   })
-  try {
-    return await Promise.race([work.then(() => false), limit])
-  } finally {
-    clearTimeout(timer)
-  }
 }

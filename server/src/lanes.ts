@@ -1,16 +1,16 @@
+const NOTHING: Promise<unknown> = Promise.resolve()
+
 /** Work with the same key is done one after the other, and with different keys at the same time. */
 export class Lanes {
-  readonly #lanes = new Map<string, { tail: Promise<unknown>; waiting: number }>()
+  /** The last work of each key. */
+  readonly #tails = new Map<string, Promise<unknown>>()
 
+  /** Work that fails would keep all behind it from their turn: it is not to. */
   async inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const lane = this.#lanes.get(key) ?? { tail: Promise.resolve(), waiting: 0 }
-    this.#lanes.set(key, lane)
-    lane.waiting++
-    const turn = lane.tail.then(work)
-    lane.tail = turn
+    const turn = (this.#tails.get(key) ?? NOTHING).then(work)
+    this.#tails.set(key, turn)
     const done = await turn
-    lane.waiting--
-    if (lane.waiting === 0) this.#lanes.delete(key)
+    if (this.#tails.get(key) === turn) this.#tails.delete(key)
     return done
   }
 }

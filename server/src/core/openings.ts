@@ -44,7 +44,7 @@ interface Needed {
 export class Openings {
   readonly #isPersonal: IsPersonal
   readonly #needed = new Map<string, Needed>()
-  readonly #keysOfGrant = new Map<string, Set<string>>()
+  readonly #keysOfGrant = new Map<string, readonly string[]>()
 
   constructor(isPersonal: IsPersonal = () => false) {
     this.#isPersonal = isPersonal
@@ -58,39 +58,47 @@ export class Openings {
     return this.#needed.get(key)?.opening
   }
 
-  /** What a grant needs by itself, whoever else does. */
-  of({ services, networks, user, until }: Omit<Need, 'grant'>): Opening[] {
-    return services.flatMap(service =>
-      networks.map(network => ({
-        service,
-        network,
-        until,
-        ...(this.#isPersonal(service) && { user }),
-      })),
-    )
+  /** Of what a grant needs, since it was last set. */
+  keysOf(grant: string): readonly string[] {
+    return this.#keysOfGrant.get(grant) ?? []
   }
 
   /** Makes this grant need exactly what is given, whatever it needed before. */
   set(need: Need): Change[] {
-    const wanted = new Map(this.of(need).map(opening => [openingKey(opening), opening]))
-    const before = this.#keysOfGrant.get(need.grant) ?? new Set()
-    this.#keysOfGrant.set(need.grant, new Set(wanted.keys()))
+    const before = this.keysOf(need.grant)
+    const wanted: string[] = []
     const changes: Change[] = []
-    for (const [key, opening] of wanted) {
+    for (const opening of this.#of(need)) {
+      const key = openingKey(opening)
+      if (wanted.includes(key)) continue
+      wanted.push(key)
       const needed = this.#needed.get(key) ?? this.#begin(key, opening)
       needed.untilByGrant.set(need.grant, need.until)
       changes.push(...this.#settle(key, needed))
     }
+    this.#keysOfGrant.set(need.grant, wanted)
     for (const key of before) {
-      if (!wanted.has(key)) changes.push(...this.#release(key, need.grant))
+      if (!wanted.includes(key)) changes.push(...this.#release(key, need.grant))
     }
     return changes
   }
 
   remove(grant: string): Change[] {
-    const keys = this.#keysOfGrant.get(grant) ?? []
+    const keys = this.keysOf(grant)
     this.#keysOfGrant.delete(grant)
-    return [...keys].flatMap(key => this.#release(key, grant))
+    return keys.flatMap(key => this.#release(key, grant))
+  }
+
+  /** What a grant needs by itself, whoever else does. */
+  #of({ services, networks, user, until }: Need): Opening[] {
+    const openings: Opening[] = []
+    for (const service of services) {
+      const isPersonal = this.#isPersonal(service)
+      for (const network of networks) {
+        openings.push(isPersonal ? { service, network, user, until } : { service, network, until })
+      }
+    }
+    return openings
   }
 
   #begin(key: string, opening: Omit<Opening, 'until'>): Needed {
@@ -110,7 +118,8 @@ export class Openings {
       this.#needed.delete(key)
       return [{ action: 'close', opening: needed.opening }]
     }
-    const until = Math.max(...needed.untilByGrant.values())
+    let until = 0
+    for (const wanted of needed.untilByGrant.values()) until = Math.max(until, wanted)
     if (until === needed.opening.until) return []
     needed.opening = { ...needed.opening, until }
     return [{ action: 'open', opening: needed.opening }]
