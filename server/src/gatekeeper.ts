@@ -113,27 +113,27 @@ export class Gatekeeper {
       counters.count('again')
       return Promise.resolve(waiting).then(first => this.#again(heard, keys, first))
     }
-    const otp = packetOtp(heard, this.#circumstances(now))
+    const circumstances = this.#circumstances(now)
+    const otp = packetOtp(heard, circumstances)
     if (otp !== undefined) return this.#packetOnline(heard, keys, otp)
-    return this.#told(heard, keys, this.#judge(heard, now)) // steps 8–12
+    return this.#told(heard, keys, this.#judge(heard, circumstances)) // steps 8–12
   }
 
   /** The same for an OTP that others must look at first: then comes one synchronous run all the same. */
   #packetOnline(heard: Heard, keys: DerivedKeys, otp: string): Promise<Verdict> {
     const { device, knock } = heard
     const judged = this.#validating.begin(device.id, knock.knockId, otp, validation =>
-      this.#judge(heard, this.#parts.clock.now(), validation),
+      this.#judge(heard, this.#circumstances(this.#parts.clock.now(), validation)),
     )
     this.#follow(judged)
     return judged.then(entry => this.#told(heard, keys, entry))
   }
 
   /** Steps 8 and 9, and what is begun on their strength. */
-  #judge(heard: Heard, now: number, validation?: Validation): KnownKnock {
-    const circumstances = this.#circumstances(now, validation)
-    const isGone = validation !== undefined && !isStill(heard.device, circumstances)
+  #judge(heard: Heard, circumstances: Circumstances): KnownKnock {
+    const isGone = circumstances.validation !== undefined && !isStill(heard.device, circumstances)
     const event = isGone ? refused(heard, 'locked', '') : judge(heard, circumstances)
-    const entry = this.#begin(event, now)
+    const entry = this.#begin(event, circumstances.now)
     // Of what waits for a yes, addresses join once it is there.
     const until = event.pending ? Number.NEGATIVE_INFINITY : this.#parts.clock.monotonic() + JOIN_MS
     const grant = event.grant?.id ?? event.pending?.id
@@ -196,13 +196,14 @@ export class Gatekeeper {
   /** Steps 10 and 11: on record, then open. What becomes of it stands in the knock's outcome. */
   async #carryOut(event: KnockEvent, entry: KnownKnock): Promise<void> {
     const { grant, pending, left = [], ended = [] } = event
+    const replaces = ended.length > 0 || left.length > 0
     const durable = await this.#parts.record(event, { refusal: mayBeLeftOut(event) })
     if (!durable) {
       entry.outcome = failedOutcome(entry.outcome, 'state-unavailable')
       if (grant) await this.end(grant.id, 'failed')
     }
     // What was to be closed is closed all the same: a door too many shut harms nobody.
-    const fault = await this.#granting.replace(ended, left, durable)
+    const fault = replaces && (await this.#granting.replace(ended, left, durable))
     if (fault && durable) entry.outcome = failedOutcome(entry.outcome, 'hook-failed')
     if (grant && durable) await this.#granting.open(grant)
     if (pending) this.approvals.ask(pending, durable)
@@ -293,11 +294,13 @@ export class Gatekeeper {
   }
 
   #circumstances(now: number, validation?: Validation): Circumstances {
-    const { directory, host, state, random } = this.#parts
-    const newGrantId = () => toHex(random(GRANT_ID_BYTES))
+    const { directory, host, state } = this.#parts
+    const newGrantId = this.#newGrantId
     const { newTokenHash } = this.approvals
     return { directory: directory(), host, state, now, newGrantId, newTokenHash, validation }
   }
+
+  readonly #newGrantId = (): string => toHex(this.#parts.random(GRANT_ID_BYTES))
 
   #answer({ tag }: Heard, keys: DerivedKeys, outcome: Outcome): Verdict {
     const { clock, random } = this.#parts
@@ -316,8 +319,10 @@ export class Gatekeeper {
 }
 
 /** A socket names the interface of a link-local address (`fe80::1%eth0`), which is no part of it. */
-const addressOf = ({ source }: Attempt): Address | undefined =>
-  parseAddress(source.replace(/%.*$/, ''))
+function addressOf({ source }: Attempt): Address | undefined {
+  const end = source.indexOf('%')
+  return parseAddress(end < 0 ? source : source.slice(0, end))
+}
 
 /** Lines that whoever steals a key could write without end must leave room for the others. */
 const mayBeLeftOut = ({ outcome, burnt, grant, ended = [] }: KnockEvent): boolean =>

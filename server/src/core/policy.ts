@@ -157,7 +157,7 @@ function servicesAsked(
   user: User,
   names: readonly string[],
 ): Service[] | Denial {
-  const asked = names.length > 0 ? [...new Set(names)] : user.services
+  const asked = names.length > 0 ? eachOnce(names) : user.services
   const found: Service[] = []
   for (const name of asked) {
     const service = user.services.includes(name) ? services.get(name) : undefined
@@ -166,6 +166,10 @@ function servicesAsked(
   }
   return found.length > 0 ? found : denial('service')
 }
+
+/** Most ask for one. */
+const eachOnce = (names: readonly string[]): readonly string[] =>
+  names.length > 1 ? [...new Set(names)] : names
 
 function networkAsked(
   user: User,
