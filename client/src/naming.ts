@@ -6,7 +6,6 @@ import {
   familyOf,
   maskNetwork,
   type Network,
-  parseNetwork,
   scopeOf,
 } from '@oneknock/shared'
 import type { Route, Transport } from './transport.ts'
@@ -22,9 +21,12 @@ const ANY_NETWORK: Network = { address: ANY, prefix: SINGLE }
 const ANY_IPV4_NETWORK: Network = { address: ANY_IPV4, prefix: SINGLE }
 
 /** NAT64 (RFC 6052): whoever goes there arrives from an IPv4 address that this machine cannot know. */
-const NAT64 = parseNetwork('64:ff9b::/96')!
+const NAT64: Network = { address: '64:ff9b::' as Address, prefix: 96 }
 /** Addresses that a translator on this machine gives out: 464XLAT (RFC 7335), and proxies' tunnels. */
-const TRANSLATED = [parseNetwork('192.0.0.0/24')!, parseNetwork('198.18.0.0/15')!]
+const TRANSLATED: readonly Network[] = [
+  { address: '192.0.0.0' as Address, prefix: 120 },
+  { address: '198.18.0.0' as Address, prefix: 111 },
+]
 /** The part of a private IPv6 address that names its site (RFC 4193 section 3.1). */
 const SITE_PREFIX = 48
 

@@ -1,6 +1,7 @@
 import { _SHA1 } from '@noble/hashes/legacy.js'
 import { _SHA256 } from '@noble/hashes/sha2.js'
-import { PACKET_BYTES } from './constants.ts'
+import { writeU32 } from './bytes.ts'
+import { PACKET_BYTES, TAG_BYTES } from './constants.ts'
 
 /** Of SHA-1 and SHA-256 alike. */
 const BLOCK_BYTES = 64
@@ -139,4 +140,27 @@ function pad(bytes: Uint8Array, view: DataView, length: number): number {
   bytes.fill(0, length + 1, end)
   view.setUint32(end - 4, (BLOCK_BYTES + length) * 8)
   return end
+}
+
+/**
+ * HMAC-SHA-256 of the first `length` bytes under a key that is used this once; good until the next. Of
+ * the key nothing is left here.
+ */
+export function macUnder(key: Uint8Array, bytes: Uint8Array, length: number): Uint8Array {
+  absorbKey(SHA256, key, once.states, 0)
+  hmac(SHA256, once.states, 0, bytes, length, once.mac)
+  once.states.fill(0)
+  writeWords(once.mac, once.bytes)
+  return once.bytes
+}
+
+const once = {
+  states: new Int32Array(2 * SHA256.words),
+  mac: new Int32Array(SHA256.words),
+  bytes: new Uint8Array(TAG_BYTES),
+}
+
+/** A MAC's words as bytes, from the first on. */
+export function writeWords(words: Int32Array, bytes: Uint8Array): void {
+  for (let i = 0; i < words.length; i++) writeU32(bytes, 4 * i, words[i]!)
 }

@@ -1,9 +1,7 @@
-import { expand, extract } from '@noble/hashes/hkdf.js'
-import { type _HMAC, hmac } from '@noble/hashes/hmac.js'
-import { sha256 } from '@noble/hashes/sha2.js'
 import { utf8ToBytes } from '@noble/hashes/utils.js'
-import { equalBytes, writeU64 } from './bytes.ts'
-import { EPOCH_MS, HINT_BYTES, KEY_BYTES, PROTOCOL, TAG_BYTES } from './constants.ts'
+import { writeU64 } from './bytes.ts'
+import { EPOCH_MS, HINT_BYTES, KEY_BYTES, PROTOCOL } from './constants.ts'
+import { absorbKey, hmac, macUnder, SHA256, writeWords } from './hmac.ts'
 
 /** HKDF's salt, and its info for each key. */
 export const KEY_SALT = utf8ToBytes(PROTOCOL)
@@ -18,60 +16,68 @@ export const KEY_INFO = {
 /** The five keys that a device key gives, 32 bytes each. */
 export type DerivedKeys = { readonly [name in keyof typeof KEY_INFO]: Uint8Array }
 
-/** All of them, each as it is derived: whose HKDF it is differs by who has to be quick at what. */
-export const keysBy = (derive: (name: keyof DerivedKeys) => Uint8Array): DerivedKeys => ({
-  hint: derive('hint'),
-  knockEncrypt: derive('knockEncrypt'),
-  knockAuthenticate: derive('knockAuthenticate'),
-  replyEncrypt: derive('replyEncrypt'),
-  replyAuthenticate: derive('replyAuthenticate'),
-})
+type KeyName = keyof DerivedKeys
 
-/** HKDF-SHA-256 (RFC 5869) with one label for each use, so that no key serves two. */
-export function deriveKeys(deviceKey: Uint8Array): DerivedKeys {
-  const pseudorandom = new MacKey(extract(sha256, deviceKey, KEY_SALT))
-  return keysBy(name => pseudorandom.sign(KEY_INFO[name], FIRST_BLOCK))
+const HASH_WORDS = SHA256.words
+/** The inner hash's and the outer one's. */
+const STATE_WORDS = 2 * HASH_WORDS
+
+/** Of the salt: what each extraction begins with. */
+export const SALT_STATE = new Int32Array(STATE_WORDS)
+absorbKey(SHA256, KEY_SALT, SALT_STATE, 0)
+
+/** Keys of 32 bytes are one block of HKDF's output, the one numbered 1. */
+const BLOCK_NUMBER = 1
+const work = {
+  mac: new Int32Array(HASH_WORDS),
+  bytes: new Uint8Array(KEY_BYTES),
+  state: new Int32Array(STATE_WORDS),
 }
 
-/** A key is as long as a hash, so the first block is all of it (RFC 5869 section 2.3). */
-const FIRST_BLOCK = Uint8Array.of(1)
-
-/** Only the hint key: what a server needs for a device that has never knocked. */
-export const deriveHintKey = (deviceKey: Uint8Array): Uint8Array =>
-  expand(sha256, extract(sha256, deviceKey, KEY_SALT), KEY_INFO.hint, KEY_BYTES)
-
-type Hmac = _HMAC<ReturnType<typeof sha256.create>>
-
 /**
- * HMAC-SHA-256 (RFC 2104) under one key, whose two key blocks are hashed once: half the work of a
- * MAC over one packet.
+ * One of a device's keys: HKDF-SHA-256 (RFC 5869) with one label for each use, so that no key serves
+ * two. By states: a fourth of what a library's takes that knows no salt, and a start may have 100,000.
  */
-export class MacKey {
-  readonly #ready: Hmac
-  readonly #work: Hmac
-  readonly #tag = new Uint8Array(TAG_BYTES)
+export function deriveKey(deviceKey: Uint8Array, name: KeyName): Uint8Array {
+  extract(deviceKey)
+  const key = expand(name)
+  forget()
+  return key
+}
 
-  constructor(key: Uint8Array) {
-    this.#ready = hmac.create(sha256, key)
-    this.#work = this.#ready.clone()
+/** All of them. */
+export function deriveKeys(deviceKey: Uint8Array): DerivedKeys {
+  extract(deviceKey)
+  const keys = {
+    hint: expand('hint'),
+    knockEncrypt: expand('knockEncrypt'),
+    knockAuthenticate: expand('knockAuthenticate'),
+    replyEncrypt: expand('replyEncrypt'),
+    replyAuthenticate: expand('replyAuthenticate'),
   }
+  forget()
+  return keys
+}
 
-  sign(...parts: readonly Uint8Array[]): Uint8Array {
-    this.#compute(parts)
-    return this.#tag.slice()
-  }
+/** RFC 5869 section 2.2; the pseudorandom key is what `expand` works with until it is forgotten. */
+function extract(deviceKey: Uint8Array): void {
+  hmac(SHA256, SALT_STATE, 0, deviceKey, KEY_BYTES, work.mac)
+  writeWords(work.mac, work.bytes)
+  absorbKey(SHA256, work.bytes, work.state, 0)
+}
 
-  /** In constant time, without allocating: the tag stands at `offset` of `bytes`. */
-  verifies(bytes: Uint8Array, offset: number, ...parts: readonly Uint8Array[]): boolean {
-    this.#compute(parts)
-    return equalBytes(this.#tag, 0, bytes, offset, TAG_BYTES)
-  }
+/** RFC 5869 section 2.3. */
+function expand(name: KeyName): Uint8Array {
+  const info = Uint8Array.of(...KEY_INFO[name], BLOCK_NUMBER)
+  const key = new Uint8Array(KEY_BYTES)
+  hmac(SHA256, work.state, 0, info, info.length, work.mac)
+  writeWords(work.mac, key)
+  return key
+}
 
-  #compute(parts: readonly Uint8Array[]): void {
-    this.#ready._cloneInto(this.#work)
-    for (const part of parts) this.#work.update(part)
-    this.#work.digestInto(this.#tag)
-  }
+function forget(): void {
+  work.bytes.fill(0)
+  work.state.fill(0)
 }
 
 export const epochOf = (sentAt: number): number => Math.floor(sentAt / EPOCH_MS)
@@ -81,5 +87,5 @@ const epochBytes = new Uint8Array(8)
 /** The first eight bytes of a packet: who sends it, to those who hold the key, for one minute. */
 export function hintAt(hintKey: Uint8Array, epoch: number): Uint8Array {
   writeU64(epochBytes, 0, epoch)
-  return hmac(sha256, hintKey, epochBytes).subarray(0, HINT_BYTES)
+  return macUnder(hintKey, epochBytes, epochBytes.length).slice(0, HINT_BYTES)
 }

@@ -27,7 +27,8 @@ import {
   VERSION,
   type Verb,
 } from './constants.ts'
-import { type DerivedKeys, epochOf, hintAt, MacKey } from './keys.ts'
+import { macUnder } from './hmac.ts'
+import { type DerivedKeys, epochOf, hintAt } from './keys.ts'
 import { fail, ok, type Result } from './result.ts'
 
 /** What a packet asks. The layout is in SPEC.md; this is the same, field for field. */
@@ -210,7 +211,7 @@ export function sealBody(
   datagram.set(hintAt(keys.hint, epoch), AT.hint)
   datagram.set(nonce, AT.nonce)
   datagram.set(xchacha20(keys.knockEncrypt, nonce, body), AT.body)
-  datagram.set(new MacKey(keys.knockAuthenticate).sign(datagram.subarray(0, AT.tag)), AT.tag)
+  datagram.set(macUnder(keys.knockAuthenticate, datagram, AT.tag), AT.tag)
   return datagram
 }
 

@@ -26,7 +26,7 @@ import {
   TAG_BYTES,
   VERSION,
 } from './constants.ts'
-import { absorbKey, hmac, SHA256 } from './hmac.ts'
+import { macUnder } from './hmac.ts'
 import type { DerivedKeys } from './keys.ts'
 import type { Malformed, MalformedField } from './packet.ts'
 import { fail, ok, type Result } from './result.ts'
@@ -166,14 +166,7 @@ export function openReply(
 function replyTag(key: Uint8Array, knockTag: Uint8Array, datagram: Uint8Array): Uint8Array {
   signed.set(knockTag, 0)
   signed.set(datagram.subarray(0, AT.tag), TAG_BYTES)
-  absorbKey(SHA256, key, states, 0)
-  hmac(SHA256, states, 0, signed, signed.length, mac)
-  states.fill(0)
-  for (let i = 0; i < SHA256.words; i++) writeU32(tag, 4 * i, mac[i]!)
-  return tag
+  return macUnder(key, signed, signed.length)
 }
 
 const signed = new Uint8Array(TAG_BYTES + AT.tag)
-const states = new Int32Array(2 * SHA256.words)
-const mac = new Int32Array(SHA256.words)
-const tag = new Uint8Array(TAG_BYTES)

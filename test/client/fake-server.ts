@@ -4,7 +4,6 @@ import {
   type Address,
   ANY,
   ANY_IPV4,
-  AT,
   decryptKnock,
   epochOf,
   equalBytes,
@@ -12,12 +11,12 @@ import {
   familyOf,
   hintAt,
   type Knock,
-  MacKey,
   PACKET_BYTES,
   parseAddress,
   parseKnock,
   type Reply,
 } from '@oneknock/shared'
+import { bearsTag } from '../shared/tags.ts'
 import { keys, replyTo } from './fake-world.ts'
 
 /** A packet as the fake server got it: hint and tag checked, decrypted. */
@@ -71,8 +70,7 @@ export class FakeServer {
   }
 
   #hear(socket: Socket, datagram: Uint8Array, remote: RemoteInfo): void {
-    const mac = new MacKey(keys.knockAuthenticate)
-    if (!mac.verifies(datagram, AT.tag, datagram.subarray(0, AT.tag))) {
+    if (!bearsTag(keys.knockAuthenticate, datagram)) {
       this.strangers++
       return
     }

@@ -5,7 +5,6 @@ import {
   epochOf,
   hintAt,
   type Knock,
-  MacKey,
   type MalformedField,
   PACKET_BYTES,
   parseKnock,
@@ -13,6 +12,7 @@ import {
   toHex,
 } from '../../shared/src/index.ts'
 import type { PacketStage } from '../vectors/vectors.ts'
+import { bearsTag } from './tags.ts'
 
 /** What a server knows when a packet comes in. */
 export interface Moment {
@@ -39,10 +39,9 @@ export const readPacket = (datagram: Uint8Array, moment: Moment): Reading =>
 export function readerAt(moment: Moment): (datagram: Uint8Array) => Reading {
   const { devices, clockMs, windowMs, floorMs, seen } = moment
   const known = devices.flatMap(keys => {
-    const mac = new MacKey(keys.knockAuthenticate)
     return [-2, -1, 0, 1, 2].map(minutes => {
       const epoch = epochOf(clockMs) + minutes
-      return { keys, mac, epoch, hint: toHex(hintAt(keys.hint, epoch)) }
+      return { keys, epoch, hint: toHex(hintAt(keys.hint, epoch)) }
     })
   })
   return datagram => {
@@ -50,8 +49,7 @@ export function readerAt(moment: Moment): (datagram: Uint8Array) => Reading {
     const hint = toHex(datagram, AT.hint, AT.nonce)
     const hinted = known.filter(one => one.hint === hint)
     if (hinted.length === 0) return { stage: 'hint' }
-    const signed = datagram.subarray(0, AT.tag)
-    const found = hinted.find(({ mac }) => mac.verifies(datagram, AT.tag, signed))
+    const found = hinted.find(({ keys }) => bearsTag(keys.knockAuthenticate, datagram))
     if (!found) return { stage: 'tag' }
     const parsed = parseKnock(decryptKnock(found.keys.knockEncrypt, datagram))
     if (!parsed.ok) return { stage: 'malformed', field: parsed.error.field }

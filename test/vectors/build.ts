@@ -6,7 +6,6 @@ import {
   deriveKeys,
   fromHex,
   hintAt,
-  MacKey,
   NONCE_BYTES,
   PROTOCOL,
   parseKnock,
@@ -17,6 +16,7 @@ import {
   tagOf,
   toHex,
 } from '../../shared/src/index.ts'
+import { tagUnder } from '../shared/tags.ts'
 import { type PacketCase, WINDOW_MS } from './packet-case.ts'
 import { PACKET_CASES } from './packet-cases.ts'
 import { REPLY_CASES, type ReplyCase } from './reply-cases.ts'
@@ -109,8 +109,7 @@ function makePacket(its: PacketCase): PacketVector {
 function sealPacket({ body, epoch, hintDevice, tagDevice }: PacketCase, nonce: Uint8Array) {
   const sealed = sealBody(KEYS.laptop!, nonce, epoch, body)
   sealed.set(hintAt(KEYS[hintDevice]!.hint, epoch), AT.hint)
-  const mac = new MacKey(KEYS[tagDevice]!.knockAuthenticate)
-  sealed.set(mac.sign(sealed.subarray(0, AT.tag)), AT.tag)
+  sealed.set(tagUnder(KEYS[tagDevice]!.knockAuthenticate, sealed), AT.tag)
   return sealed
 }
 

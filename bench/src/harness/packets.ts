@@ -5,7 +5,7 @@ import {
   type Address,
   ANY,
   type DerivedKeys,
-  deriveHintKey,
+  deriveKey,
   deriveKeys,
   epochOf,
   hintAt,
@@ -37,7 +37,7 @@ export function writeWrongTags(folder: string, users: readonly User[]): string {
   const hints = users
     .flatMap(({ devices }) => devices)
     .slice(0, POOL_PACKETS)
-    .map(({ key }) => hintAt(deriveHintKey(key), epochOf(Date.now())))
+    .map(({ key }) => hintAt(deriveKey(key, 'hint'), epochOf(Date.now())))
   const bytes = randomBytes(POOL_PACKETS * PACKET_BYTES)
   for (let i = 0; i < POOL_PACKETS; i++) bytes.set(hints[i % hints.length]!, i * PACKET_BYTES)
   return writePool(folder, `wrong-tags-of-${hints.length}`, bytes)

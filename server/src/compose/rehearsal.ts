@@ -1,5 +1,6 @@
 import {
   ANY,
+  deriveKeys,
   KEY_BYTES,
   KNOCK_ID_BYTES,
   NONCE_BYTES,
@@ -12,7 +13,6 @@ import {
 } from '@oneknock/shared'
 import type { Device, Directory, Service } from '../core/directory.ts'
 import { Keyring } from '../core/keyring.ts'
-import { deriveKeys } from '../core/macs.ts'
 import { State } from '../core/state.ts'
 import { Counters } from '../counters.ts'
 import { Doors } from '../doors.ts'

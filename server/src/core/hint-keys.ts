@@ -1,5 +1,4 @@
-import { KEY_BYTES, KEY_INFO, readU32, SHA256 } from '@oneknock/shared'
-import { SALT_STATE } from './macs.ts'
+import { KEY_BYTES, KEY_INFO, readU32, SALT_STATE, SHA256 } from '@oneknock/shared'
 import { BLOCK_WORDS, LANES, type Sha256Lanes, sha256Lanes } from './sha256-lanes.ts'
 
 const HASH_WORDS = SHA256.words

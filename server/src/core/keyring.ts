@@ -1,7 +1,7 @@
-import type { DerivedKeys } from '@oneknock/shared'
+import { type DerivedKeys, deriveKey, deriveKeys } from '@oneknock/shared'
 import type { Device } from './directory.ts'
 import { HintTable } from './hints.ts'
-import { deriveKey, deriveKeys, MacStates, type TagMacs } from './macs.ts'
+import { MacStates, type TagMacs } from './macs.ts'
 
 /**
  * Devices whose derived keys are kept: some 500 bytes each. Deriving them anew costs whoever has

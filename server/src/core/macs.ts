@@ -1,16 +1,4 @@
-import {
-  AT,
-  absorbKey,
-  type DerivedKeys,
-  hmac,
-  KEY_BYTES,
-  KEY_INFO,
-  KEY_SALT,
-  keysBy,
-  readU32,
-  SHA256,
-  writeU32,
-} from '@oneknock/shared'
+import { AT, absorbKey, hmac, readU32, SHA256 } from '@oneknock/shared'
 
 const HASH_WORDS = SHA256.words
 /** The inner hash's and the outer one's. */
@@ -64,60 +52,3 @@ export class MacStates implements TagMacs {
 
 /** Of the last MAC. */
 const mac = new Int32Array(HASH_WORDS)
-
-/** Of HKDF's salt: what each extraction begins with. */
-export const SALT_STATE = new Int32Array(STATE_WORDS)
-absorbKey(SHA256, KEY_SALT, SALT_STATE, 0)
-/** Keys of 32 bytes are one block of HKDF's output, the one numbered 1. */
-const BLOCK_NUMBER = 1
-const work = { bytes: new Uint8Array(KEY_BYTES), state: new Int32Array(STATE_WORDS) }
-
-type KeyName = keyof DerivedKeys
-
-/**
- * One of a device's keys, by HKDF-SHA-256 (RFC 5869) as in `@oneknock/shared`, in a quarter of the
- * time: at a start there may be 100,000 to derive.
- */
-export function deriveKey(deviceKey: Uint8Array, name: KeyName): Uint8Array {
-  extract(deviceKey)
-  const key = expand(name)
-  forget()
-  return key
-}
-
-/** All of them. */
-export function deriveKeys(deviceKey: Uint8Array): DerivedKeys {
-  extract(deviceKey)
-  const keys = keysBy(expand)
-  forget()
-  return keys
-}
-
-/** RFC 5869 section 2.2; the pseudorandom key is what `expand` works with until it is forgotten. */
-function extract(deviceKey: Uint8Array): void {
-  hmac(SHA256, SALT_STATE, 0, deviceKey, KEY_BYTES, mac)
-  writeWords(mac, work.bytes)
-  absorbKey(SHA256, work.bytes, work.state, 0)
-}
-
-/** RFC 5869 section 2.3. */
-function expand(name: KeyName): Uint8Array {
-  const info = EXPANDED[name]
-  const key = new Uint8Array(KEY_BYTES)
-  hmac(SHA256, work.state, 0, info, info.length, mac)
-  writeWords(mac, key)
-  return key
-}
-
-function forget(): void {
-  work.bytes.fill(0)
-  work.state.fill(0)
-}
-
-const EXPANDED = Object.fromEntries(
-  Object.entries(KEY_INFO).map(([name, info]) => [name, Uint8Array.of(...info, BLOCK_NUMBER)]),
-) as DerivedKeys
-
-function writeWords(words: Int32Array, bytes: Uint8Array): void {
-  for (let i = 0; i < HASH_WORDS; i++) writeU32(bytes, 4 * i, words[i]!)
-}

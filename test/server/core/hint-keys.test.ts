@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { HintKeys } from '../../../server/src/core/hint-keys.ts'
 import { agree, LANES, plainLanes, vectorLanes } from '../../../server/src/core/sha256-lanes.ts'
-import { absorbKey, deriveHintKey, hintAt, readU32, SHA256 } from '../../../shared/src/index.ts'
+import { absorbKey, deriveKey, hintAt, readU32, SHA256 } from '../../../shared/src/index.ts'
 
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length })
 
@@ -73,7 +73,7 @@ describe.each(kinds)('SHA-256 in lanes, $name', ({ make }) => {
           const key = expected.get(number)
           if (!key) return
           keys.make(number, epoch)
-          const hint = hintAt(deriveHintKey(key), epoch)
+          const hint = hintAt(deriveKey(key, 'hint'), epoch)
           expect([keys.high, keys.low]).toEqual([readU32(hint, 0), readU32(hint, 4)])
         }
         for (const one of steps) {
@@ -101,7 +101,7 @@ it('leaves no key in the memory of the lanes, nor what stands for one', () => {
   for (const [number, key] of all.entries()) keys.set(number, key)
   for (const number of all.keys()) keys.make(number, 7)
   const secrets = all.flatMap(key => {
-    const hintKey = deriveHintKey(key)
+    const hintKey = deriveKey(key, 'hint')
     const states = new Int32Array(2 * SHA256.words)
     absorbKey(SHA256, hintKey, states, 0)
     return [...wordsOf(key), ...wordsOf(hintKey), ...states]

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { HintTable } from '../../../server/src/core/hints.ts'
 import { MacStates } from '../../../server/src/core/macs.ts'
 import {
-  deriveHintKey,
+  deriveKey,
   EPOCH_MS,
   epochOf,
   hintAt,
@@ -25,7 +25,7 @@ const hintKeys = new Map<number, Uint8Array>()
 
 /** A packet of that key's holder, as far as a hint table reads it. */
 function datagram(seed: number, epoch: number): Uint8Array {
-  const hintKey = hintKeys.get(seed) ?? deriveHintKey(keyOf(seed))
+  const hintKey = hintKeys.get(seed) ?? deriveKey(keyOf(seed), 'hint')
   hintKeys.set(seed, hintKey)
   const bytes = new Uint8Array(PACKET_BYTES)
   bytes.set(hintAt(hintKey, epoch))
