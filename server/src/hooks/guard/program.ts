@@ -1,6 +1,5 @@
-import { type ChildProcess, execFile } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
-import { setPriority } from 'node:os'
 import { join } from 'node:path'
 
 /** Where Debian and others keep what users without root do not have in their PATH. */
@@ -40,25 +39,12 @@ export type Ran =
   /** It could not be started, or somebody killed it. */
   | { readonly kind: 'gone'; readonly message: string }
 
-/** By nice(1)'s scale: with less than a tenth of a processor that others want too, it is in nobody's way. */
-const WATCHER_NICENESS = 10
-
-/** What only looks at the rules gives way to what opens a door, and to the daemon. */
-export function giveWay({ pid }: ChildProcess): void {
-  try {
-    if (pid !== undefined) setPriority(pid, WATCHER_NICENESS)
-  } catch {
-    // It has ended by now; or it runs as it did.
-  }
-}
-
 /** Runs a program with this input. It is killed when the limit is reached. */
 export function run(
   program: string,
   args: readonly string[],
   limitMs: number,
   input = '',
-  isWatcher = false,
 ): Promise<Ran> {
   return new Promise(resolve => {
     const options = {
@@ -74,7 +60,6 @@ export function run(
         resolve({ kind: 'gone', message: error.message })
       else resolve({ kind: 'ended', status: Number(error?.code ?? 0), stdout, stderr })
     })
-    if (isWatcher) giveWay(child)
     // It may end without having read all: its status tells.
     child.stdin?.on('error', () => {})
     child.stdin?.end(input)

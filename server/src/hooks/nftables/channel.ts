@@ -35,8 +35,6 @@ export interface ChannelOptions {
   readonly report: Report
   /** Whether commands that wait are joined. Those that print something must not be. */
   readonly joins: boolean
-  /** It only looks: the child gives way to others. */
-  readonly isWatcher?: boolean
 }
 
 /**
@@ -102,8 +100,8 @@ export class Channel {
     try {
       const answer = await this.#keptChild()?.ask(line, limit)
       if (answer && answer.kind !== 'gone') return answer
-      const { program, flags, isWatcher } = this.#options
-      return await runOnce(program, line, limit, flags, isWatcher)
+      const { program, flags } = this.#options
+      return await runOnce(program, line, limit, flags)
     } catch (error) {
       // No memory for a process, say: Node throws for some reasons and tells of others.
       return { kind: 'gone', message: error instanceof Error ? error.message : String(error) }
@@ -111,9 +109,9 @@ export class Channel {
   }
 
   #keptChild(): InteractiveNft | undefined {
-    const { program, flags, clock, isWatcher } = this.#options
+    const { program, flags, clock } = this.#options
     if (this.#child || clock.monotonic() < this.#oneShotUntil) return this.#child
-    const child = new InteractiveNft(program, flags, isWatcher)
+    const child = new InteractiveNft(program, flags)
     this.#child = child
     child.exited.then(message => this.#lost(child, message))
     return child

@@ -1,5 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
-import { CHILD_ENV, giveWay } from '../guard/program.ts'
+import { CHILD_ENV } from '../guard/program.ts'
 import { type Answer, firstLine } from './answer.ts'
 
 /**
@@ -31,10 +31,9 @@ export class InteractiveNft {
   #tail = ''
   #complaint = ''
 
-  constructor(program: string, flags: readonly string[] = [], isWatcher = false) {
+  constructor(program: string, flags: readonly string[] = []) {
     // Without `-e`: to echo costs more than the command, and grows with the set.
     this.#child = spawn(program, [...flags, '-i'], { env: CHILD_ENV, cwd: '/', stdio: 'pipe' })
-    if (isWatcher) giveWay(this.#child)
     this.#child.stdout.setEncoding('utf8').on('data', chunk => this.#read(chunk))
     this.#child.stderr.setEncoding('utf8').on('data', chunk => {
       this.#complaint += chunk

@@ -39,7 +39,7 @@ export function keptNft(clock: Clock, report: Report): NftRunner {
   }
   const writer = new Channel({ program, clock, report, joins: true })
   const flags = [NUMBERS, WITHOUT_ELEMENTS]
-  const reader = new Channel({ program, flags, clock, report, joins: false, isWatcher: true })
+  const reader = new Channel({ program, flags, clock, report, joins: false })
   let watch: Watch | undefined
   return {
     write: async command => {
@@ -50,7 +50,7 @@ export function keptNft(clock: Clock, report: Report): NftRunner {
     },
     read: command => reader.run(command),
     readAll: async command => {
-      const answer = await runOnce(program, command, LIST_LIMIT, [NUMBERS], true)
+      const answer = await runOnce(program, command, LIST_LIMIT, [NUMBERS])
       if (answer.kind === 'done') return answer.output
       throw errorOf(answer)
     },

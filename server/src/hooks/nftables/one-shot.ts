@@ -7,9 +7,8 @@ export async function runOnce(
   line: string,
   limitMs: number,
   flags: readonly string[] = [],
-  isWatcher = false,
 ): Promise<Answer> {
-  const ran = await run(program, [...flags, '-f', '-'], limitMs, `${line}\n`, isWatcher)
+  const ran = await run(program, [...flags, '-f', '-'], limitMs, `${line}\n`)
   if (ran.kind !== 'ended') return ran
   if (ran.status === 0 && !ran.stderr) return { kind: 'done', output: ran.stdout }
   return { kind: 'refused', message: firstLine(ran.stderr) }

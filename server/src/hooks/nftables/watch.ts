@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { CHILD_ENV, findProgram, giveWay } from '../guard/program.ts'
+import { CHILD_ENV, findProgram } from '../guard/program.ts'
 import { TABLE } from './elements.ts'
 
 /** Milliseconds until another is tried after one that ended: the heartbeat sees the same, later. */
@@ -40,7 +40,6 @@ export class Watch {
       cwd: '/',
       stdio: ['ignore', 'pipe', 'ignore'],
     })
-    giveWay(child)
     this.#child = child
     createInterface({ input: child.stdout }).on('line', line => {
       if (line.includes(TABLE)) this.#heard()
