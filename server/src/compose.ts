@@ -28,7 +28,7 @@ import { udpListener } from './listeners/udp.ts'
 import type { Log } from './log.ts'
 import { serveMetrics } from './metrics/server.ts'
 import { Metrics } from './metrics.ts'
-import { NativeMacs } from './native-macs.ts'
+import { NativeMacs, nativeReplyTag } from './native-macs.ts'
 import { pooledRandom } from './random.ts'
 import { laterLog, Trail } from './trail.ts'
 import { Upkeep } from './upkeep.ts'
@@ -180,6 +180,7 @@ async function start(
     counters,
     ask: question => ask(current, question),
     freshnessMs: config.freshness,
+    replyTag: nativeReplyTag,
     validate: makeValidator(() => current, clock, log),
   })
   await step('hook', gatekeeper.resume(hooks))

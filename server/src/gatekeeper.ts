@@ -6,6 +6,7 @@ import {
   KNOCK_ID_BYTES,
   NONCE_BYTES,
   parseAddress,
+  type ReplyTag,
   sealReply,
   tagOf,
   toHex,
@@ -59,6 +60,8 @@ export interface GatekeeperParts {
   /** Sends somebody a question and the link to answer it; rejects with an error that tells no secret. */
   readonly ask: (question: Question) => Promise<void>
   readonly freshnessMs: number
+  /** Absent: the protocol's own. */
+  readonly replyTag?: ReplyTag
   /** Absent: nobody has a token that a validation server must be asked about. */
   readonly validate?: Validate
 }
@@ -101,7 +104,8 @@ export class Gatekeeper {
     const source = addressOf(attempt)
     if (!source) return this.#silence('malformed')
     const { device, keys, knock } = authentic
-    const tag = tagOf(attempt.datagram).slice()
+    // Of a Node Buffer, `slice` would be a view, and keep the datagram.
+    const tag = new Uint8Array(tagOf(attempt.datagram))
     if (state.replay.has(tag, knock.sentAt)) return this.#silence('replay') // step 6
     if (!this.#buckets.take(device.id, clock.monotonic())) return this.#silence('rate')
     state.replay.add(tag, device.id, knock.sentAt)
@@ -308,7 +312,7 @@ export class Gatekeeper {
     const { address, prefix } = network
     const serverMs = clock.now()
     const reply = { status, reason, prefix, lifetime, serverMs, address, grant, detail }
-    const sealed = sealReply(keys, random(NONCE_BYTES), tag, reply)
+    const sealed = sealReply(keys, random(NONCE_BYTES), tag, reply, this.#parts.replyTag)
     return sealed.ok ? { kind: 'answer', outcome, reply: sealed.value } : SILENCE
   }
 

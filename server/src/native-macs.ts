@@ -1,5 +1,13 @@
 import { hash } from 'node:crypto'
-import { AT, equalBytes, KEY_BYTES, PACKET_BYTES, TAG_BYTES } from '@oneknock/shared'
+import {
+  AT,
+  equalBytes,
+  KEY_BYTES,
+  PACKET_BYTES,
+  REPLY_TAG_AT,
+  type ReplyTag,
+  TAG_BYTES,
+} from '@oneknock/shared'
 import type { TagMacs } from './core/macs.ts'
 
 /** RFC 2104; SHA-256 works on blocks of 64 bytes. */
@@ -28,15 +36,9 @@ export class NativeMacs implements TagMacs {
   }
 
   verifiesTag(number: number, packet: Uint8Array): boolean {
-    const keys = this.#keys
-    for (let i = 0; i < KEY_WORDS; i++) {
-      const word = keys[number * KEY_WORDS + i]!
-      inner.words[i] = word ^ INNER_WORD
-      outer.words[i] = word ^ OUTER_WORD
-    }
+    absorb(this.#keys, number * KEY_WORDS)
     inner.bytes.set(packet, BLOCK_BYTES)
-    outer.bytes.write(hash('sha256', inner.hashed, 'binary'), BLOCK_BYTES, 'latin1')
-    tag.write(hash('sha256', outer.hashed, 'binary'), 0, 'latin1')
+    makeTag(inner.hashed)
     return equalBytes(tag, 0, packet, AT.tag, TAG_BYTES)
   }
 
@@ -48,6 +50,30 @@ export class NativeMacs implements TagMacs {
   }
 }
 
+/** A reply's tag in a third of the time that noble takes; good until the next of any kind. */
+export const nativeReplyTag: ReplyTag = (key, knockTag, reply) => {
+  replyKey.bytes.set(key)
+  absorb(replyKey.words, 0)
+  // The reply first, all of it: behind what is hashed there is room for the rest.
+  inner.bytes.set(reply, BLOCK_BYTES + TAG_BYTES)
+  inner.bytes.set(knockTag, BLOCK_BYTES)
+  makeTag(innerOfReply)
+  return tag
+}
+
+function absorb(keys: Uint32Array, at: number): void {
+  for (let i = 0; i < KEY_WORDS; i++) {
+    const word = keys[at + i]!
+    inner.words[i] = word ^ INNER_WORD
+    outer.words[i] = word ^ OUTER_WORD
+  }
+}
+
+function makeTag(hashed: Uint8Array): void {
+  outer.bytes.write(hash('sha256', hashed, 'binary'), BLOCK_BYTES, 'latin1')
+  tag.write(hash('sha256', outer.hashed, 'binary'), 0, 'latin1')
+}
+
 /** A key block and room behind it, of which the first `length` bytes are hashed. */
 function keyed(pad: number, room: number, length: number) {
   const bytes = Buffer.alloc(BLOCK_BYTES + room, pad)
@@ -57,6 +83,10 @@ function keyed(pad: number, room: number, length: number) {
 
 const inner = keyed(INNER_PAD, PACKET_BYTES, AT.tag)
 const outer = keyed(OUTER_PAD, TAG_BYTES, TAG_BYTES)
+/** Behind the key block: the tag of the knock, and the reply up to its own. */
+const innerOfReply = inner.bytes.subarray(0, BLOCK_BYTES + TAG_BYTES + REPLY_TAG_AT)
+const replyWords = new Uint32Array(KEY_WORDS)
+const replyKey = { words: replyWords, bytes: new Uint8Array(replyWords.buffer) }
 const tag = Buffer.alloc(TAG_BYTES)
 const INNER_WORD = INNER_PAD * 0x01010101
 const OUTER_WORD = OUTER_PAD * 0x01010101

@@ -6,7 +6,7 @@ import { State } from '../../../server/src/core/state.ts'
 import { Counters } from '../../../server/src/counters.ts'
 import { Doors } from '../../../server/src/doors.ts'
 import { Gatekeeper } from '../../../server/src/gatekeeper.ts'
-import { NativeMacs } from '../../../server/src/native-macs.ts'
+import { NativeMacs, nativeReplyTag } from '../../../server/src/native-macs.ts'
 import { pooledRandom } from '../../../server/src/random.ts'
 import { SERVICE } from '../harness/world.ts'
 
@@ -37,6 +37,7 @@ export function gatekeeperOf(users: readonly User[], keyring: Keyring, state: St
     counters: new Counters(),
     ask: async () => {},
     freshnessMs: FRESHNESS_MS,
+    replyTag: nativeReplyTag,
   })
 }
 

@@ -18,7 +18,7 @@ import { Counters } from '../counters.ts'
 import { Doors } from '../doors.ts'
 import { Gatekeeper } from '../gatekeeper.ts'
 import { MemoryHook } from '../hooks/memory.ts'
-import { NativeMacs } from '../native-macs.ts'
+import { NativeMacs, nativeReplyTag } from '../native-macs.ts'
 
 /**
  * By then the engine has compiled most of what a knock runs through: the first real one took 15 ms of
@@ -92,6 +92,7 @@ class Stage {
     const hook = new MemoryHook([SERVICE.name], clock)
     this.#gatekeeper = new Gatekeeper({
       ...{ clock, random, keyring: this.#keyring, freshnessMs: FRESHNESS_MS },
+      replyTag: nativeReplyTag,
       state: new State(clock, FRESHNESS_MS),
       directory: () => directory,
       host: { isOwn: () => false, listensOnLoopback: false },

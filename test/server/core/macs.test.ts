@@ -3,8 +3,15 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { MacStates } from '../../../server/src/core/macs.ts'
 import { Presence } from '../../../server/src/core/presence.ts'
-import { NativeMacs } from '../../../server/src/native-macs.ts'
-import { PACKET_BYTES, TAG_BYTES } from '../../../shared/src/index.ts'
+import { NativeMacs, nativeReplyTag } from '../../../server/src/native-macs.ts'
+import {
+  NONCE_BYTES,
+  PACKET_BYTES,
+  deriveKeys as protocolKeys,
+  REPLY_BODY_BYTES,
+  sealReplyBody,
+  TAG_BYTES,
+} from '../../../shared/src/index.ts'
 
 const key = fc.uint8Array({ minLength: 32, maxLength: 32 })
 const nodeHmac = (key: Uint8Array, message: Uint8Array) =>
@@ -72,6 +79,23 @@ describe.each([
     expect(macs.verifiesTag(0, packet)).toBe(true)
     macs.wipe(0)
     expect(macs.verifiesTag(0, packet)).toBe(false)
+  })
+})
+
+describe("a reply's tag by OpenSSL", () => {
+  it("is the protocol's own, whatever was looked at before", () => {
+    const macs = new NativeMacs()
+    macs.set(0, new Uint8Array(32).fill(7))
+    const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length })
+    const body = bytes(REPLY_BODY_BYTES)
+    fc.assert(
+      fc.property(key, bytes(NONCE_BYTES), bytes(TAG_BYTES), body, (key, nonce, tag, body) => {
+        const keys = protocolKeys(key)
+        macs.verifiesTag(0, new Uint8Array(PACKET_BYTES).fill(0xff))
+        const sealed = sealReplyBody(keys, nonce, tag, body, nativeReplyTag)
+        expect(sealed).toEqual(sealReplyBody(keys, nonce, tag, body))
+      }),
+    )
   })
 })
 
