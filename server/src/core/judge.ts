@@ -300,6 +300,8 @@ export const sourceOf = ({ source }: Heard): Network => maskNetwork(source, 128)
 
 /** As many whole names as the reply has room for, and how many more there are. */
 function listed(names: readonly string[]): string {
+  const all = names.join(' ')
+  if (all.length <= DETAIL_MAX) return all
   let shown = names.length
   const text = () => {
     const rest = names.length - shown

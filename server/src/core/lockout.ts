@@ -36,6 +36,8 @@ interface Wrong {
   readonly device: string
 }
 
+const NOTHING_WRONG: readonly Wrong[] = []
+
 /** What a checkpoint holds of it. */
 export interface LockoutRecord {
   readonly devices: Readonly<Record<string, Failures>>
@@ -53,8 +55,10 @@ export class Lockout {
   /** When the lock ends, milliseconds since the Unix epoch; 0 = not locked. */
   lockedUntil(device: string, user: string, nowMs: number): number {
     const day = this.#day(user, nowMs)
+    const lock = this.#devices.get(device)?.lockedUntil ?? 0
+    if (day.length === 0) return lock > nowMs ? lock : 0
     const until = Math.max(
-      this.#devices.get(device)?.lockedUntil ?? 0,
+      lock,
       endOfCeiling(day, USER_DAILY_MAX),
       endOfCeiling(
         day.filter(wrong => wrong.device === device),
@@ -120,8 +124,8 @@ export class Lockout {
     for (const [id, wrongs] of Object.entries(users)) this.#users.set(id, [...wrongs])
   }
 
-  #day(user: string, nowMs: number): Wrong[] {
-    return (this.#users.get(user) ?? []).filter(({ at }) => at > nowMs - DAY_MS)
+  #day(user: string, nowMs: number): readonly Wrong[] {
+    return this.#users.get(user)?.filter(({ at }) => at > nowMs - DAY_MS) ?? NOTHING_WRONG
   }
 }
 

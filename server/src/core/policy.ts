@@ -76,8 +76,10 @@ export function decide(
   const approval = approvalOf(user, services)
   if (approval?.kind === 'denial') return approval
   const visits = services.some(({ grows }) => grows) ? visitsFrom(network) : undefined
-  const lifetimes = services.map(service => lifetimeOf(service, knock.lifetime, visits ?? 0))
-  const lifetime = Math.min(...lifetimes, user.maxLifetime ?? Number.POSITIVE_INFINITY, left)
+  let lifetime = Math.min(user.maxLifetime ?? Number.POSITIVE_INFINITY, left)
+  for (const service of services) {
+    lifetime = Math.min(lifetime, lifetimeOf(service, knock.lifetime, visits ?? 0))
+  }
   return { kind: 'permit', services, network, lifetime, visits, approval: approval?.settings }
 }
 

@@ -38,9 +38,6 @@ export interface Checkpoint {
 /** Less is a clock being disciplined, or lines that waited for the disk; more is a clock set back. */
 const STEP_MS = 60_000
 
-/** How a device's enrolment is told from an earlier one of the same name. */
-const enrolmentOf = (device: string, enrolledAt: number): string => `${device}@${enrolledAt}`
-
 /**
  * All that the daemon remembers. It changes only by events, the same way when they happen and when
  * they are read back, so what is rebuilt after a crash is what was there.
@@ -54,8 +51,8 @@ export class State {
   readonly grants: Grants
   /** For somebody's yes. */
   readonly waiting: Waiting
-  /** Enrolments that somebody took up by knocking. */
-  readonly #taken = new Set<string>()
+  /** When the devices were enrolled that somebody took up by knocking: a name may be given again. */
+  readonly #taken = new Map<string, readonly number[]>()
   #at = 0
 
   constructor(clock: Clock, freshnessMs: number) {
@@ -64,8 +61,8 @@ export class State {
     this.waiting = new Waiting(clock)
   }
 
-  isTaken(device: Device): boolean {
-    return this.#taken.has(enrolmentOf(device.id, device.enrolledAt))
+  isTaken({ id, enrolledAt }: Pick<Device, 'id' | 'enrolledAt'>): boolean {
+    return this.#taken.get(id)?.includes(enrolledAt) ?? false
   }
 
   apply(event: Event, at: number): void {
@@ -134,7 +131,7 @@ export class State {
       grants: this.grants.list(),
       ending: this.grants.listEnding(),
       waiting: this.waiting.list(),
-      taken: [...this.#taken],
+      taken: [...this.#taken].flatMap(([id, times]) => times.map(time => `${id}@${time}`)),
       visits: this.familiarity.record(),
       at: this.#at,
     }
@@ -148,7 +145,10 @@ export class State {
     for (const grant of checkpoint.grants) this.grants.put(grant)
     for (const ending of checkpoint.ending) this.grants.restoreEnding(ending)
     for (const pending of checkpoint.waiting ?? []) this.waiting.put(pending)
-    for (const enrolment of checkpoint.taken) this.#taken.add(enrolment)
+    for (const enrolment of checkpoint.taken) {
+      const end = enrolment.lastIndexOf('@') // A door's name has one too.
+      this.#take(enrolment.slice(0, end), Number(enrolment.slice(end + 1)))
+    }
     this.familiarity.restore(checkpoint.visits)
     this.#at = checkpoint.at
   }
@@ -165,8 +165,7 @@ export class State {
     if (outcome.reason === 'wrong-factor' && event.factor !== 'none' && !known) {
       this.lockout.wrong(device, lockoutUser(event), at)
     }
-    if (burnt || outcome.status !== 'refused')
-      this.#taken.add(enrolmentOf(device, event.enrolledAt))
+    if (burnt || outcome.status !== 'refused') this.#take(device, event.enrolledAt)
     for (const id of event.ended ?? []) this.grants.end(id, 'closed')
     for (const left of event.left ?? []) this.grants.put(left)
     if (grant) this.grants.put(grant)
@@ -175,6 +174,11 @@ export class State {
     if (event.pending && before && before.outcome.status !== 'pending') return
     if (event.pending) this.waiting.put(event.pending)
     this.knocks.put(device, event.knock, outcome, at)
+  }
+
+  #take(id: string, enrolledAt: number): void {
+    if (this.isTaken({ id, enrolledAt })) return
+    this.#taken.set(id, [...(this.#taken.get(id) ?? []), enrolledAt])
   }
 
   /** For services whose lifetime grows. */

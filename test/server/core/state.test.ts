@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { KnockEvent } from '../../../server/src/core/events.ts'
 import { type Checkpoint, State } from '../../../server/src/core/state.ts'
 import { HookError } from '../../../server/src/hooks/hook.ts'
 import {
@@ -258,4 +259,40 @@ describe('what a restart remembers', () => {
       ].sort(),
     )
   }, 120_000)
+})
+
+describe('an enrolment that somebody took up', () => {
+  const outcome = {
+    status: 'opened',
+    reason: 'none',
+    network: { address: addr('203.0.113.7'), prefix: 128 },
+    lifetime: 0,
+    grant: '0'.repeat(16),
+    detail: '',
+  } as const
+  const enrolled = (id: string, enrolledAt: number): KnockEvent => ({
+    ...{ event: 'knock', tag: '', device: id, user: 'alice', enrolledAt, sentAt: 0, outcome },
+    ...{ knock: toHex(Uint8Array.of(enrolledAt)), verb: 'open', source: '203.0.113.7' },
+    ...{ services: [], factor: 'none' },
+  })
+
+  it('is told from others of the same name, before a restart and behind it', () => {
+    const clock = { now: () => 1000, monotonic: () => 1000 }
+    const before = new State(clock, FRESHNESS_MS)
+    const taken = [
+      enrolled('alice/laptop', 1),
+      enrolled('alice/laptop', 3),
+      enrolled('alice/@http', 0),
+    ]
+    for (const event of [...taken, ...taken]) before.apply(event, 1000)
+    expect(before.checkpoint().taken).toEqual(['alice/laptop@1', 'alice/laptop@3', 'alice/@http@0'])
+    const after = new State(clock, FRESHNESS_MS)
+    after.restore(JSON.parse(JSON.stringify(before.checkpoint())))
+    for (const state of [before, after]) {
+      const isTaken = (id: string, enrolledAt: number) => state.isTaken({ id, enrolledAt })
+      expect([1, 2, 3].map(at => isTaken('alice/laptop', at))).toEqual([true, false, true])
+      expect(isTaken('alice/phone', 1)).toBe(false)
+      expect(isTaken('alice/@http', 0)).toBe(true)
+    }
+  })
 })
