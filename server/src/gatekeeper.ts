@@ -27,7 +27,7 @@ import { claimOtp, isStill, packetOtp } from './core/online.ts'
 import { failedOutcome, familyAsked, mayJoin, present } from './core/outcomes.ts'
 import type { Host } from './core/policy.ts'
 import type { State } from './core/state.ts'
-import { authenticate, type Freshness, type SilentStage } from './core/verify.ts'
+import { authenticate, type Freshness, type SilentStage, stopsAtOnce } from './core/verify.ts'
 import type { Counters } from './counters.ts'
 import type { Doors } from './doors.ts'
 import { GRANT_ID_BYTES, Granting } from './granting.ts'
@@ -97,6 +97,8 @@ export class Gatekeeper {
 
   #packet(attempt: PacketAttempt): Silence | Promise<Verdict> {
     const { clock, keyring, state, counters } = this.#parts
+    const stopped = stopsAtOnce(attempt.datagram, keyring)
+    if (stopped !== undefined) return this.#silence(stopped)
     const now = clock.now()
     const authentic = authenticate(attempt.datagram, keyring, now, this.#freshness) // steps 1–5
     if (typeof authentic === 'string') return this.#silence(authentic)

@@ -7,10 +7,10 @@ import type { Log } from './log.ts'
 
 /** Steps of the clock, and grants that end, are noticed within this. */
 const TICK_MS = 1000
-/** Hints computed in one go: about a millisecond, so no packet ever waits longer for it. */
-const HINT_SLICE = 1000
+/** Hints computed in one go: about half a millisecond, and a few where the machine is slow for once. */
+const HINT_SLICE = 500
 /** Between two goes, so that packets come first even with many devices. */
-const HINT_PAUSE_MS = 5
+const HINT_PAUSE_MS = 2
 /** Old packets are forgotten this often. */
 const FORGET_TICKS = 10
 /** Strangers' packets fill at most one line of the log in this time, however many they are. */

@@ -2,15 +2,22 @@ import { fail, ok, type Result } from '@oneknock/shared'
 import { Reloads } from '../administration/reloads.ts'
 import { administration } from '../administration.ts'
 import type { Settings } from '../compose/settings.ts'
-import { startDaemon } from '../compose.ts'
+import { type Daemon, startDaemon } from '../compose.ts'
 import { type ConfigError, formatConfigError, loadConfig } from '../config.ts'
 import { forwarding } from '../doctor/forwarding.ts'
 import { createLog } from '../log.ts'
 import { loadDirectory } from '../users.ts'
 import { tellSystemd, untilTold } from './systemd.ts'
 
+export interface RunOptions {
+  /** The configuration's file. */
+  readonly config: string
+  /** For whoever looks on from within: the daemon, once it is ready. */
+  readonly ready?: (daemon: Daemon) => void
+}
+
 /** Runs the daemon until SIGTERM or SIGINT; the exit status. SIGHUP has it read its files anew. */
-export async function run({ config: file }: { readonly config: string }): Promise<number> {
+export async function run({ config: file, ready }: RunOptions): Promise<number> {
   const load = () => loadSettings(file)
   const settings = await load()
   if (!settings.ok) return complain(settings.error.map(formatConfigError))
@@ -33,6 +40,7 @@ export async function run({ config: file }: { readonly config: string }): Promis
   }
   log.info({ pid: process.pid, users: settings.value.directory.users.size }, 'ready')
   tellSystemd()
+  ready?.(daemon.value)
 
   const why = await Promise.race([untilTold(), daemon.value.overtaken])
   await daemon.value.stop()

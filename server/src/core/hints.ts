@@ -7,6 +7,8 @@ const SLOTS_MIN = 16
 /** Far above any table's slots, so that a place tells both the table and the slot. */
 const PLACES = 2 ** 26
 const NOWHERE = -1
+/** Words of a table that are cleared in the time of one hint, on a machine whose memory is slow. */
+const WORDS_PER_HINT = 256
 
 /**
  * Finds a packet's device by its hint, in the same time whatever the number of devices. One table
@@ -31,6 +33,9 @@ export class HintTable {
   #presence: Presence
   /** Of a minute that is over, for the next: no more is ever asked of the memory than there is. */
   #room: Int32Array | undefined
+  /** The one to come, while it is being cleared, and how much of its lane is. */
+  #clearing: Minute | undefined
+  #laneCleared = 0
 
   constructor(freshnessMs: number) {
     this.#reach = Math.ceil(freshnessMs / EPOCH_MS)
@@ -58,6 +63,11 @@ export class HintTable {
     }
     this.#keys.wipe(device)
     this.#free.add(device)
+  }
+
+  /** False: no minute that is here, past or to come, has the packet's hint. */
+  mayHave(datagram: Uint8Array): boolean {
+    return this.#presence.lanesOf(readU32(datagram, 0)) !== 0
   }
 
   /**
@@ -93,7 +103,7 @@ export class HintTable {
 
   /**
    * Computes at most `count` hints of the minutes around `nowMs` and of the one after them, or makes
-   * room for one of them, which takes as long; says whether there is more to do. Nearest minutes
+   * room for them for no longer than that takes; says whether there is more to do. Nearest minutes
    * first: after a clock's step they are missed most.
    */
   prepare(nowMs: number, count: number): boolean {
@@ -105,7 +115,7 @@ export class HintTable {
       const minute = this.#minutes.get(wanted)
       if (!minute) {
         more = true
-        if (left === count) this.#begin(wanted)
+        if (left === count) this.#makeRoom(wanted, count * WORDS_PER_HINT)
         break
       }
       const until = Math.min(this.#devices, minute.filled + left)
@@ -141,13 +151,23 @@ export class HintTable {
     this.#lanes = this.#searched.reduce((lanes, { lane }) => lanes | lane, 0)
   }
 
-  #begin(epoch: number): Minute {
-    const lane = this.#presence.laneOf(epoch)
-    const minute = new Minute(epoch, lane, this.#devices, this.#room)
-    this.#room = undefined
-    this.#presence.clear(minute.lane)
+  /** Clears as many words; when all are, the minute is there to be filled. */
+  #makeRoom(epoch: number, words: number): void {
+    const minute = this.#clearing?.epoch === epoch ? this.#clearing : this.#begin(epoch)
+    const left = words - minute.clear(words)
+    this.#laneCleared += this.#presence.clear(minute.lane, this.#laneCleared, left)
+    if (!minute.isClear || this.#laneCleared < this.#presence.words) return
     this.#minutes.set(epoch, minute)
-    return minute
+    this.#clearing = undefined
+  }
+
+  #begin(epoch: number): Minute {
+    // One that was begun before the clock stepped leaves its own.
+    const room = this.#clearing?.room ?? this.#room
+    if (!this.#clearing) this.#room = undefined
+    this.#clearing = new Minute(epoch, this.#presence.laneOf(epoch), this.#devices, room)
+    this.#laneCleared = 0
+    return this.#clearing
   }
 
   #fill(minute: Minute, until: number): void {
@@ -203,6 +223,8 @@ class Minute {
   #entries = 0
   #slots: Int32Array
   #mask: number
+  /** Words that are; no hint is taken in before all of them are. */
+  #cleared: number
 
   /** The room of a minute that is over is used again where it fits. */
   constructor(epoch: number, lane: number, devices: number, room?: Int32Array) {
@@ -211,8 +233,22 @@ class Minute {
     let slots = SLOTS_MIN
     while (slots < devices * 2) slots *= 2
     this.#mask = slots - 1
-    const fits = room?.length === slots * SLOT_WORDS
-    this.#slots = fits ? room.fill(0) : new Int32Array(slots * SLOT_WORDS)
+    const words = slots * SLOT_WORDS
+    const fits = room?.length === words
+    this.#slots = fits ? room : new Int32Array(words)
+    this.#cleared = fits ? 0 : words
+  }
+
+  get isClear(): boolean {
+    return this.#cleared === this.#slots.length
+  }
+
+  /** Clears at most so many words; how many it were. */
+  clear(most: number): number {
+    const from = this.#cleared
+    this.#cleared = Math.min(from + most, this.#slots.length)
+    this.#slots.fill(0, from, this.#cleared)
+    return this.#cleared - from
   }
 
   get room(): Int32Array {

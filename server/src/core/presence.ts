@@ -41,8 +41,16 @@ export class Presence {
     return this.#slots[high & this.#mask]!
   }
 
-  clear(lane: number): void {
-    const everySlot = this.lanes > BYTE_LANES ? lane : lane * 0x01010101
-    for (let i = 0; i < this.#words.length; i++) this.#words[i] = this.#words[i]! & ~everySlot
+  get words(): number {
+    return this.#words.length
+  }
+
+  /** Clears a lane in at most so many words, from that one on; how many it were. */
+  clear(lane: number, from: number, most: number): number {
+    const kept = ~(this.lanes > BYTE_LANES ? lane : lane * 0x01010101)
+    const words = this.#words
+    const until = Math.min(from + most, words.length)
+    for (let i = from; i < until; i++) words[i] = words[i]! & kept
+    return Math.max(0, until - from)
   }
 }

@@ -38,6 +38,18 @@ export interface Freshness {
 }
 
 /**
+ * Steps 1 and 2 as far as they go without a clock: what stops here would at any time. Nearly all that
+ * strangers send does, and to read the clock takes as long as the look.
+ */
+export function stopsAtOnce(
+  datagram: Uint8Array,
+  { hints }: Keyring,
+): Extract<SilentStage, 'length' | 'hint'> | undefined {
+  if (datagram.length !== PACKET_BYTES) return 'length'
+  return hints.mayHave(datagram) ? undefined : 'hint'
+}
+
+/**
  * Steps 1 to 5: whose packet it is, or where it was stopped. Costs a stranger's packet one look-up,
  * and one with a right hint and a wrong tag one HMAC; neither allocates.
  */

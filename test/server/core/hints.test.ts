@@ -91,7 +91,10 @@ describe('the hint table', () => {
       const holders = [...devices].flatMap(([device, its]) => (its === seed ? [device] : []))
       for (let away = -REACH - 2; away <= REACH + 2; away++) {
         const expected = Math.abs(away) <= REACH ? holders.sort((a, b) => a - b) : []
-        const seen = found(table, datagram(seed, epochOf(now) + away), now)
+        const packet = datagram(seed, epochOf(now) + away)
+        const mayHave = table.mayHave(packet)
+        const seen = found(table, packet, now)
+        if (seen.length > 0) expect(mayHave).toBe(true)
         if (how === 'all') expect(seen).toEqual(expected)
         else expect(expected).toEqual(expect.arrayContaining(seen))
       }
@@ -116,6 +119,29 @@ describe('the hint table', () => {
     prepareAll(table, NOON)
     const later = NOON + EPOCH_MS
     expect(found(table, datagram(1, epochOf(later) + REACH), later)).toEqual([device])
+  })
+
+  it('makes room for a minute piece by piece, and nothing is left in it of one that is over', () => {
+    const table = new HintTable(FRESHNESS_MS)
+    const count = 2000
+    for (let seed = 0; seed < count; seed++) table.add(keyOf(seed))
+    prepareAll(table, NOON)
+    const before = datagram(7, epochOf(NOON) - REACH)
+    expect(found(table, before, NOON)).toEqual([7])
+
+    // Twice: one left half cleared when the clock steps is cleared again from its beginning.
+    for (const now of [NOON + EPOCH_MS, NOON + 3 * EPOCH_MS]) {
+      expect(table.mayHave(before)).toBe(true)
+      for (let call = 0; call < 30; call++) expect(table.prepare(now, 1)).toBe(true)
+    }
+    const now = NOON + 3 * EPOCH_MS
+    prepareAll(table, now)
+    for (let seed = 0; seed < count; seed += 19) {
+      for (let away = -REACH - 3; away <= REACH; away++) {
+        const packet = datagram(seed, epochOf(now) + away)
+        expect(found(table, packet, now)).toEqual(away < -REACH ? [] : [seed])
+      }
+    }
   })
 
   it('finds a device in the tick in which it is added', () => {
