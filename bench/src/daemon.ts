@@ -1,6 +1,7 @@
 /** The daemon itself, with gauges: `run`, as the command does, and what it costs. */
 import { EPOCH_MS } from '@oneknock/shared'
 import { run } from '../../server/src/commands/run.ts'
+import type { Counted, Counters } from '../../server/src/counters.ts'
 import { serve } from './harness/serve.ts'
 import { StallGauge } from './harness/stall-gauge.ts'
 import { type Usage, usage } from './harness/usage.ts'
@@ -9,6 +10,8 @@ const [config = ''] = process.argv.slice(2)
 
 const handlers = {
   usage: (): Usage => usage(),
+  /** What it has counted and what that has cost, at one moment; its own socket would take its time. */
+  counted: (): Counts => ({ ...usage(), packets: counters!.read() }),
   /** Bytes, as it stands. */
   resident: (): number => process.memoryUsage.rss(),
   /** Bytes that are in use, after a collection. */
@@ -23,18 +26,29 @@ const handlers = {
     const aheadMs = EPOCH_MS - (now() % EPOCH_MS) - 1
     Date.now = () => now() + aheadMs
   },
-  /** From here on, without what the start has left to collect. */
-  watchStalls(): void {
+  /** What a start has left to collect: it belongs to no minute's turn. */
+  collect(): void {
     globalThis.gc?.()
-    stalls.reset()
   },
+  /** From here on. */
+  watchStalls: (): void => stalls.reset(),
   /** Milliseconds. */
   longestStall: (): number => stalls.longest,
 }
 export type Daemon = typeof handlers
 
+export interface Counts extends Usage {
+  readonly packets: Readonly<Record<Counted, number>>
+}
+
+let counters: Counters | undefined
 const stalls = new StallGauge()
 
 serve(handlers)
-process.exitCode = await run({ config })
+process.exitCode = await run({
+  config,
+  ready(daemon) {
+    counters = daemon.counters
+  },
+})
 process.disconnect?.()

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { askDaemon } from '../../../server/src/control.ts'
 import type { Counted } from '../../../server/src/counters.ts'
 import type { Daemon } from '../daemon.ts'
 import { type Child, type ChildOptions, startChild } from './children.ts'
@@ -38,9 +37,6 @@ export async function startDaemon(
   return {
     ...child,
     startedInMs: performance.now() - start,
-    async packets() {
-      const status = await askDaemon(world.stateFolder, { command: 'status' })
-      return (status as { packets: Readonly<Record<Counted, number>> }).packets
-    },
+    packets: async () => (await child.ask('counted')).packets,
   }
 }
