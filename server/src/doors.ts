@@ -66,12 +66,12 @@ export class Doors {
    * Makes what the grant needs open, and waits for it; the first fault, if any. What another grant is
    * just having opened is waited for, and tried again if that failed.
    */
-  async need(grant: Grant): Promise<Fault | undefined> {
+  need(grant: Grant): Promise<Fault | undefined> {
     for (const { action, opening } of this.#openings.set({ ...grant, grant: grant.id })) {
       if (action === 'close') this.#shut(opening)
     }
     const opened = this.#openings.keysOf(grant.id).map(key => this.#ensure(key))
-    return opened.length === 1 ? opened[0] : first(await Promise.all(opened))
+    return opened.length === 1 ? opened[0]! : Promise.all(opened).then(first)
   }
 
   /** What the grant needs is not closed from now on, but not opened either. */

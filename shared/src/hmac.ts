@@ -61,7 +61,8 @@ class Sha1 extends _SHA1 implements Compression {
   }
 
   store(words: Int32Array, at: number): void {
-    words.set(this.get(), at)
+    const state = this.get() // Word by word: as an array it would have to be made.
+    for (let i = 0; i < this.words; i++) words[at + i] = state[i]!
   }
 
   compress(view: DataView, offset: number): void {

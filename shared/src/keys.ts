@@ -32,6 +32,8 @@ const work = {
   mac: new Int32Array(HASH_WORDS),
   bytes: new Uint8Array(KEY_BYTES),
   state: new Int32Array(STATE_WORDS),
+  /** Longer than any of them. */
+  info: new Uint8Array(32),
 }
 
 /**
@@ -68,9 +70,11 @@ function extract(deviceKey: Uint8Array): void {
 
 /** RFC 5869 section 2.3. */
 function expand(name: KeyName): Uint8Array {
-  const info = Uint8Array.of(...KEY_INFO[name], BLOCK_NUMBER)
+  const info = KEY_INFO[name]
   const key = new Uint8Array(KEY_BYTES)
-  hmac(SHA256, work.state, 0, info, info.length, work.mac)
+  work.info.set(info)
+  work.info[info.length] = BLOCK_NUMBER
+  hmac(SHA256, work.state, 0, work.info, info.length + 1, work.mac)
   writeWords(work.mac, key)
   return key
 }
