@@ -1,11 +1,11 @@
 import {
   type Address,
-  type DerivedKeys,
   type Family,
   familyOf,
   KNOCK_ID_BYTES,
   NONCE_BYTES,
   parseAddress,
+  type ReplyKeys,
   type ReplyTag,
   sealReply,
   tagOf,
@@ -126,7 +126,7 @@ export class Gatekeeper {
   }
 
   /** The same for an OTP that others must look at first: then comes one synchronous run all the same. */
-  #packetOnline(heard: Heard, keys: DerivedKeys, otp: string): Promise<Verdict> {
+  #packetOnline(heard: Heard, keys: ReplyKeys, otp: string): Promise<Verdict> {
     const { device, knock } = heard
     const judged = this.#validating.begin(device.id, knock.knockId, otp, validation =>
       this.#judge(heard, this.#circumstances(this.#parts.clock.now(), validation)),
@@ -147,7 +147,7 @@ export class Gatekeeper {
     return entry
   }
 
-  async #told(heard: Heard, keys: DerivedKeys, entry: KnownKnock): Promise<Verdict> {
+  async #told(heard: Heard, keys: ReplyKeys, entry: KnownKnock): Promise<Verdict> {
     await entry.done
     return this.#answer(heard, keys, this.#presentTo(heard, entry))
   }
@@ -216,7 +216,7 @@ export class Gatekeeper {
   }
 
   /** A further packet of a known knock adds its address, or is told what became of the knock. */
-  async #again(heard: Heard, keys: DerivedKeys, known: KnownKnock): Promise<Verdict> {
+  async #again(heard: Heard, keys: ReplyKeys, known: KnownKnock): Promise<Verdict> {
     const { state, record, clock } = this.#parts
     let waited: unknown
     while (waited !== known.done) {
@@ -308,7 +308,7 @@ export class Gatekeeper {
 
   readonly #newGrantId = (): string => toHex(this.#parts.random(GRANT_ID_BYTES))
 
-  #answer({ tag }: Heard, keys: DerivedKeys, outcome: Outcome): Verdict {
+  #answer({ tag }: Heard, keys: ReplyKeys, outcome: Outcome): Verdict {
     const { clock, random } = this.#parts
     const { status, reason, network, lifetime, grant, detail } = outcome
     const { address, prefix } = network

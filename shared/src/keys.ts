@@ -47,6 +47,20 @@ export function deriveKey(deviceKey: Uint8Array, name: KeyName): Uint8Array {
   return key
 }
 
+/** What a server opens packets and seals replies with, once it knows whose they are. */
+export type PacketKeys = Omit<DerivedKeys, 'hint' | 'knockAuthenticate'>
+
+export function derivePacketKeys(deviceKey: Uint8Array): PacketKeys {
+  extract(deviceKey)
+  const keys = {
+    knockEncrypt: expand('knockEncrypt'),
+    replyEncrypt: expand('replyEncrypt'),
+    replyAuthenticate: expand('replyAuthenticate'),
+  }
+  forget()
+  return keys
+}
+
 /** All of them. */
 export function deriveKeys(deviceKey: Uint8Array): DerivedKeys {
   extract(deviceKey)

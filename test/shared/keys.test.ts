@@ -1,7 +1,14 @@
 import { createHmac, hkdfSync } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { deriveKey, deriveKeys, epochOf, hintAt, toHex } from '../../shared/src/index.ts'
+import {
+  deriveKey,
+  deriveKeys,
+  derivePacketKeys,
+  epochOf,
+  hintAt,
+  toHex,
+} from '../../shared/src/index.ts'
 import { bytesOf, time } from './arbitraries.ts'
 
 const nodeHmac = (key: Uint8Array, message: Uint8Array) =>
@@ -22,6 +29,8 @@ describe('the keys of a device', () => {
         for (const name of Object.keys(keys) as (keyof typeof keys)[]) {
           expect(deriveKey(key, name)).toEqual(keys[name])
         }
+        const { hint: _, knockAuthenticate: __, ...packetKeys } = keys
+        expect(derivePacketKeys(key)).toEqual(packetKeys)
       }),
     )
   })

@@ -1,10 +1,10 @@
-import { type DerivedKeys, deriveKey, deriveKeys } from '@oneknock/shared'
+import { deriveKey, derivePacketKeys, type PacketKeys } from '@oneknock/shared'
 import type { Device } from './directory.ts'
 import { HintTable } from './hints.ts'
 import { MacStates, type TagMacs } from './macs.ts'
 
 /**
- * Devices whose derived keys are kept: some 500 bytes each. Deriving them anew costs whoever has
+ * Devices whose derived keys are kept: some 700 bytes each. Deriving them anew costs whoever has
  * shown to have the device's key some tens of microseconds.
  */
 const READY_MAX = 8192
@@ -19,7 +19,7 @@ export class Keyring {
   readonly #tagMacs: TagMacs
   /** Those whose key it has: made when a packet first has the device's hint, so that a start is quick. */
   #hasTagKey = new Uint8Array(NUMBERS_MIN)
-  readonly #ready = new Map<string, DerivedKeys>()
+  readonly #ready = new Map<string, PacketKeys>()
 
   constructor(freshnessMs: number, tagMacs: TagMacs = new MacStates()) {
     this.hints = new HintTable(freshnessMs)
@@ -57,10 +57,10 @@ export class Keyring {
     return this.#tagMacs.verifiesTag(number, packet)
   }
 
-  keys(device: Device): DerivedKeys {
+  keys(device: Device): PacketKeys {
     const kept = this.#ready.get(device.id)
     if (kept) return kept
-    const keys = deriveKeys(device.key)
+    const keys = derivePacketKeys(device.key)
     if (this.#ready.size >= READY_MAX) this.#ready.delete(this.#ready.keys().next().value!)
     this.#ready.set(device.id, keys)
     return keys

@@ -1,9 +1,9 @@
 import {
-  type DerivedKeys,
   decryptKnock,
   epochOf,
   type Knock,
   PACKET_BYTES,
+  type PacketKeys,
   parseKnock,
 } from '@oneknock/shared'
 import type { Device } from './directory.ts'
@@ -26,7 +26,7 @@ export type SilentStage = (typeof SILENT_STAGES)[number]
 /** A packet that someone with the device's key made, about now. */
 export interface Authentic {
   readonly device: Device
-  readonly keys: DerivedKeys
+  readonly keys: PacketKeys
   readonly knock: Knock
 }
 
@@ -76,7 +76,7 @@ export function authenticate(
 function readAuthentic(
   datagram: Uint8Array,
   device: Device,
-  keys: DerivedKeys,
+  keys: PacketKeys,
   epoch: number,
   nowMs: number,
   { windowMs, floor }: Freshness,
