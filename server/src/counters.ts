@@ -19,8 +19,8 @@ export type DoorCounts = Readonly<Record<string, Readonly<Record<string, number>
 
 /** Numbers only: whatever strangers send, this is all that they leave behind. */
 export class Counters {
-  /** Not a Map: with junk the same name comes again and again, and the engine then knows its place. */
-  readonly #counts = Object.fromEntries(COUNTED.map(name => [name, 0])) as Record<Counted, number>
+  /** In boxes: with junk this is a good part of the work, and to put a number back is a second look-up. */
+  readonly #counts = new Map(COUNTED.map(name => [name, { count: 0 }]))
   readonly #doors = new Map<string, Map<string, number>>()
   readonly #validations = new Map<Validation, number>()
 
@@ -45,11 +45,12 @@ export class Counters {
   }
 
   count(name: Counted): void {
-    this.#counts[name]++
+    this.#counts.get(name)!.count++
   }
 
   /** The counts since the start. */
   read(): Readonly<Record<Counted, number>> {
-    return { ...this.#counts }
+    const counts = [...this.#counts].map(([name, { count }]) => [name, count] as const)
+    return Object.fromEntries(counts) as Record<Counted, number>
   }
 }
