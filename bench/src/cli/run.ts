@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { endChildren } from '../harness/children.ts'
 import type { Figure } from '../harness/figures.ts'
 import { makeScratch, removeScratch } from '../harness/scratch.ts'
 import type { PlotName, PlotSeries, Scenario } from '../scenarios/scenario.ts'
@@ -47,6 +48,7 @@ export async function runAll(
     } catch (error) {
       failed.push({ what: title, why: (error as Error).message })
       say(`   failed: ${(error as Error).message}`)
+      endChildren() // What it had begun would keep the run from ending.
     }
     removeScratch(folder)
   }

@@ -27,9 +27,12 @@ export interface ChildOptions {
 
 /** Every process started here and not yet ended: for a run that is broken off. */
 const living = new Set<ChildProcess>()
-process.once('exit', () => {
+process.once('exit', endChildren)
+
+/** All at once: whoever started them cannot go on. */
+export function endChildren(): void {
   for (const child of living) child.kill('SIGKILL')
-})
+}
 
 /** A well-behaved child ends within this; longer means it hangs. */
 const END_MS = 10_000

@@ -11,8 +11,7 @@ export interface SocketState {
 
 /** Of the one socket on this port, in the namespace that `inside` leads to, if there is one. */
 export function socketState(port: number, inside: readonly string[] = []): SocketState | undefined {
-  const [command, ...rest] = [...inside, 'cat', '/proc/net/udp']
-  const rows = execFileSync(command!, rest, { encoding: 'latin1' })
+  const rows = udpSockets(inside)
     .trim()
     .split('\n')
     .map(row => row.trim().split(/\s+/))
@@ -22,6 +21,14 @@ export function socketState(port: number, inside: readonly string[] = []): Socke
     row && { waiting: Number.parseInt(row[4]!.split(':')[1]!, 16), dropped: Number(row.at(-1)) }
   )
 }
+
+function udpSockets(inside: readonly string[]): string {
+  const [command, ...rest] = inside
+  if (command === undefined) return readFileSync(UDP_SOCKETS, 'latin1')
+  return execFileSync(command, [...rest, 'cat', UDP_SOCKETS], { encoding: 'latin1' })
+}
+
+const UDP_SOCKETS = '/proc/net/udp'
 
 /** Milliseconds that the process's main thread has run on a processor. */
 export function cpuMsOf(pid: number): number {
