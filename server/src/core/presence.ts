@@ -1,5 +1,7 @@
-/** Of junk, about one packet in nine finds a slot taken by chance, and is then looked up in vain. */
-const SLOTS_PER_HINT = 32
+/** Of junk, about one packet in twelve finds both slots taken by chance, and is then looked up in vain. */
+const SLOTS_PER_HINT = 16
+/** A hint's second slot is among the first one's neighbours: what a cache has of one it has of both. */
+const NEIGHBOURS = 16
 const SLOTS_MIN = 256
 const BYTE_LANES = 8
 
@@ -33,12 +35,15 @@ export class Presence {
 
   add(high: number, lane: number): void {
     const slot = high & this.#mask
+    const second = neighbourOf(slot, high)
     this.#slots[slot] = this.#slots[slot]! | lane
+    this.#slots[second] = this.#slots[second]! | lane
   }
 
   /** All lanes in which a hint that begins so may be. */
   lanesOf(high: number): number {
-    return this.#slots[high & this.#mask]!
+    const slot = high & this.#mask
+    return this.#slots[slot]! & this.#slots[neighbourOf(slot, high)]!
   }
 
   get words(): number {
@@ -54,3 +59,7 @@ export class Presence {
     return Math.max(0, until - from)
   }
 }
+
+/** By bits of the hint that no table is large enough to use for the first. */
+const neighbourOf = (slot: number, high: number): number =>
+  slot ^ ((high >>> 28) & (NEIGHBOURS - 1))
