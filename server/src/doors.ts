@@ -1,5 +1,5 @@
 import type { Grant } from './core/grants.ts'
-import { type IsPersonal, type Opening, Openings, openingKey } from './core/openings.ts'
+import { type IsPersonal, type Need, type Opening, Openings, openingKey } from './core/openings.ts'
 import { type CuttingHook, type Hook, HookError } from './hooks/hook.ts'
 import { Lanes, Pauses } from './lanes.ts'
 
@@ -67,7 +67,7 @@ export class Doors {
    * just having opened is waited for, and tried again if that failed.
    */
   need(grant: Grant): Promise<Fault | undefined> {
-    for (const { action, opening } of this.#openings.set({ ...grant, grant: grant.id })) {
+    for (const { action, opening } of this.#openings.set(needOf(grant))) {
       if (action === 'close') this.#shut(opening)
     }
     const opened = this.#openings.keysOf(grant.id).map(key => this.#ensure(key))
@@ -76,7 +76,7 @@ export class Doors {
 
   /** What the grant needs is not closed from now on, but not opened either. */
   adopt(grant: Grant): void {
-    this.#openings.set({ ...grant, grant: grant.id })
+    this.#openings.set(needOf(grant))
   }
 
   /**
@@ -241,6 +241,14 @@ export class Doors {
     }
   }
 }
+
+const needOf = ({ id, user, services, networks, until }: Grant): Need => ({
+  grant: id,
+  user,
+  services,
+  networks,
+  until,
+})
 
 const first = (faults: readonly (Fault | undefined)[]): Fault | undefined =>
   faults.find(fault => fault !== undefined)

@@ -86,8 +86,9 @@ export class Grants {
     this.#held.set(grant.id, { grant, deadline })
     this.#untils.set(grant.id, grant.until)
     this.#deadlines.set(grant.id, deadline)
-    const siblings = this.#byDevice.get(grant.device) ?? new Map<string, Grant>()
-    this.#byDevice.set(grant.device, siblings.set(grant.id, grant))
+    const siblings = this.#byDevice.get(grant.device)
+    if (siblings) siblings.set(grant.id, grant)
+    else this.#byDevice.set(grant.device, new Map([[grant.id, grant]]))
     this.#ending.delete(grant.id)
   }
 

@@ -72,9 +72,7 @@ export class Openings {
       const key = openingKey(opening)
       if (wanted.includes(key)) continue
       wanted.push(key)
-      const needed = this.#needed.get(key) ?? this.#begin(key, opening)
-      needed.untilByGrant.set(need.grant, need.until)
-      changes.push(...this.#settle(key, needed))
+      changes.push(...this.#add(key, opening, need.grant))
     }
     this.#keysOfGrant.set(need.grant, wanted)
     for (const key of before) {
@@ -101,10 +99,14 @@ export class Openings {
     return openings
   }
 
-  #begin(key: string, opening: Omit<Opening, 'until'>): Needed {
-    const needed = { opening: { ...opening, until: 0 }, untilByGrant: new Map<string, number>() }
-    this.#needed.set(key, needed)
-    return needed
+  #add(key: string, opening: Opening, grant: string): Change[] {
+    const needed = this.#needed.get(key)
+    if (needed) {
+      needed.untilByGrant.set(grant, opening.until)
+      return this.#settle(key, needed)
+    }
+    this.#needed.set(key, { opening, untilByGrant: new Map([[grant, opening.until]]) })
+    return [{ action: 'open', opening }]
   }
 
   #release(key: string, grant: string): Change[] {
