@@ -1,5 +1,6 @@
 import {
   type Address,
+  type AddressScope,
   ANY,
   ANY_IPV4,
   contains,
@@ -190,7 +191,8 @@ function networkAsked(
   const network = maskNetwork(address, knock.prefix)
   const foreign = explicit && family === familyOf(source) && !contains(network, source)
   if (foreign && !user.otherAddress) return denial('address')
-  if (!mayBeAdmitted(address, source, host)) return denial('address')
+  const scope = scopeOf(address)
+  if (!mayBeAdmitted(scope, source, host)) return denial('address')
   if (!isWithin(user.networks, network)) return denial('address')
   for (const service of services) {
     const shortest = family === 4 ? service.maxPrefix.ipv4 : service.maxPrefix.ipv6
@@ -198,7 +200,7 @@ function networkAsked(
       network.prefix < shortest ||
       !isWithin(service.networks, network) ||
       (service.requireAddress && !explicit) ||
-      (!service.behindProxy && scopeOf(address) !== 'loopback' && host.isOwn(network))
+      (!service.behindProxy && scope !== 'loopback' && host.isOwn(network))
     if (refused) return denial('address', service.name)
   }
   return network
@@ -207,8 +209,8 @@ function networkAsked(
 const isWithin = (allowed: readonly Network[] | undefined, network: Network): boolean =>
   !allowed || allowed.some(outer => containsNetwork(outer, network))
 
-function mayBeAdmitted(address: Address, source: Address, host: Host): boolean {
-  switch (scopeOf(address)) {
+function mayBeAdmitted(scope: AddressScope, source: Address, host: Host): boolean {
+  switch (scope) {
     case 'global':
     case 'private':
       return true

@@ -24,10 +24,11 @@ export class Admissions {
   }
 
   set(opening: Opening): void {
-    const key = formatNetwork(opening.network)
-    if (!this.#byNetwork.has(key)) this.#count(opening.network, 1)
     const left = opening.until - this.#clock.now()
-    this.#byNetwork.set(key, { opening, ends: this.#clock.monotonic() + left })
+    const ends = this.#clock.monotonic() + left
+    const { size } = this.#byNetwork
+    this.#byNetwork.set(formatNetwork(opening.network), { opening, ends })
+    if (this.#byNetwork.size > size) this.#count(opening.network, 1)
   }
 
   delete({ network }: Opening): void {
