@@ -43,7 +43,7 @@ test.each([
   expect(readPlainKnock(args)).toBeUndefined()
 })
 
-/** Each would take a tenth of a knock and more to load: a program of its own finds the code meanwhile. */
+/** To load them takes time that whoever knocks would wait for. */
 test.each(['crypto', 'dns', 'tty', 'http'])("a plain knock does without Node's %s", async name => {
   const home = new Home()
   onTestFinished(() => home.remove())
