@@ -26,7 +26,7 @@ interface Packet {
 }
 
 /** More than a knock sends before it gives up; a reply to an older poll is old news. */
-const PACKETS_KEPT = 8
+const PACKETS_KEPT = 16
 
 /** One knock's packets over one route, and the replies that answer them. */
 export class Exchange {

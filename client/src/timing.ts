@@ -2,7 +2,7 @@
 
 /** The last packet's reply has had time to come from anywhere. */
 export const GIVE_UP_MS = 8_000
-/** Where there is another way: three packets of each family have been lost by then, or are not let out. */
+/** Where there is another way: six packets of each family have been lost by then, or are not let out. */
 export const FALL_BACK_MS = 3_000
 /** A person with a phone at hand has said yes by then, or will not. */
 export const PATIENCE_MS = 120_000
