@@ -134,6 +134,36 @@ describeWithNamespaces('nftables: one channel to nft', () => {
     expect(events).toEqual([])
   })
 
+  it('stands still while somebody looks, between two lines', async () => {
+    const order: string[] = []
+    const noting = (what: string) => () => order.push(what)
+    const before = channel.run(add('192.0.2.1')).then(noting('before'))
+    await Promise.resolve() // By then it is on its way.
+    let looked = () => {}
+    const looking = channel.atRest(async () => {
+      expect(await inSet()).toContain('192.0.2.1')
+      order.push('looks')
+      await new Promise<void>(resolve => {
+        looked = resolve
+      })
+    })
+    const after = channel.run(add('192.0.2.2')).then(noting('after'))
+    await vi.waitFor(() => expect(order).toEqual(['before', 'looks']))
+    expect(await inSet()).not.toContain('192.0.2.2')
+    looked()
+    await Promise.all([before, looking, after])
+    expect(await inSet()).toContain('192.0.2.2')
+    expect(order).toEqual(['before', 'looks', 'after'])
+  })
+
+  it('does not wait for ever for who looks', async () => {
+    void channel.atRest(() => new Promise(() => {}))
+    await channel.run(add('192.0.2.1'))
+    await expect(channel.atRest(() => Promise.reject(new Error('blind')))).rejects.toThrow('blind')
+    await channel.run(add('192.0.2.2'))
+    for (const n of [1, 2]) expect(await inSet()).toContain(`192.0.2.${n}`)
+  })
+
   it('finishes what it was given before it stops, and takes no more', async () => {
     const last = channel.run(add('192.0.2.9'))
     const stopped = channel.stop()

@@ -20,6 +20,12 @@ const CHARACTERS_PER_MS = 10
 export const CHILD_LINES = 1_000
 /** Milliseconds of one-shot commands before another child is tried, after one that never answered. */
 const ONE_SHOT_PERIOD = 60_000
+/**
+ * Milliseconds that commands are held back for who looks at the ruleset. nft begins a listing anew if
+ * anything changes meanwhile: between changes that came every 3 ms, one of 2,500 elements was seen to take
+ * a whole processor for as long as they came. By then 25,000 are read; of more than that, it takes its chance.
+ */
+const REST_MAX = 250
 
 interface Job {
   readonly command: Command
@@ -46,6 +52,10 @@ export class Channel {
   readonly #waiting: Job[] = []
   #work: Promise<void> | undefined
   #child: InteractiveNft | undefined
+  /** The line that it works on. */
+  #sending: Promise<unknown> = Promise.resolve()
+  /** The end of all looks that commands are held back for. */
+  #rest: Promise<unknown> | undefined
   /** The end of the child that was relieved last. */
   #relieved: Promise<void> | undefined
   #oneShotUntil = Number.NEGATIVE_INFINITY
@@ -64,6 +74,25 @@ export class Channel {
     })
   }
 
+  /** Looks at what these commands change, between two of them; more are held back meanwhile. */
+  async atRest<T>(look: () => Promise<T>): Promise<T> {
+    let end = () => {}
+    const over = new Promise<void>(resolve => {
+      end = resolve
+    })
+    const rest = Promise.all([this.#rest, over])
+    this.#rest = rest
+    const timer = setTimeout(end, REST_MAX)
+    try {
+      await this.#sending
+      return await look()
+    } finally {
+      clearTimeout(timer)
+      end()
+      if (this.#rest === rest) this.#rest = undefined
+    }
+  }
+
   /** Finishes what was asked for. */
   async stop(): Promise<void> {
     this.#stopped = true
@@ -77,6 +106,7 @@ export class Channel {
     // What is asked for in the same turn goes together.
     await Promise.resolve()
     while (this.#waiting.length > 0) {
+      if (this.#rest) await this.#rest // Else in the same turn: a look may begin in the next.
       const batch = this.#waiting.splice(0, this.#options.joins ? BATCH_MAX : 1)
       const answer = await this.#send(batch)
       const mayHold = batch.length > 1 || batch.some(({ command }) => isHopeful(command))
@@ -90,10 +120,20 @@ export class Channel {
 
   /** One of them was wrong, so none was carried out: the others shall not suffer for it. */
   async #oneByOne(batch: readonly Job[]): Promise<void> {
-    for (const job of batch) settle(job, await this.#send([job], true))
+    for (const job of batch) {
+      if (this.#rest) await this.#rest
+      settle(job, await this.#send([job], true))
+    }
   }
 
-  async #send(jobs: readonly Job[], assured = false): Promise<Answer> {
+  #send(jobs: readonly Job[], assured = false): Promise<Answer> {
+    const answer = this.#ask(jobs, assured)
+    this.#sending = answer
+    return answer
+  }
+
+  /** It never rejects. */
+  async #ask(jobs: readonly Job[], assured: boolean): Promise<Answer> {
     const commands = jobs.map(({ command }) => command)
     const line = lineOf(commands, this.#options.clock.monotonic(), assured)
     const limit = LINE_LIMIT + Math.ceil(line.length / CHARACTERS_PER_MS)

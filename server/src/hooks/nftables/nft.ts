@@ -30,7 +30,7 @@ const WITHOUT_ELEMENTS = '--terse'
 /** Milliseconds for a listing with all elements; 100,000 take some 3 seconds. */
 const LIST_LIMIT = 30_000
 
-/** Two children for commands: to list a table takes time that no opening should wait for. */
+/** Two children for commands: openings wait for a listing, but not for one that takes very long. */
 export function keptNft(clock: Clock, report: Report): NftRunner {
   const program = findProgram('nft')
   if (!program) {
@@ -48,9 +48,9 @@ export function keptNft(clock: Clock, report: Report): NftRunner {
     open: async (elements, fresh) => {
       await writer.run({ elements, at: clock.monotonic(), fresh })
     },
-    read: command => reader.run(command),
+    read: command => writer.atRest(() => reader.run(command)),
     readAll: async command => {
-      const answer = await runOnce(program, command, LIST_LIMIT, [NUMBERS])
+      const answer = await writer.atRest(() => runOnce(program, command, LIST_LIMIT, [NUMBERS]))
       if (answer.kind === 'done') return answer.output
       throw errorOf(answer)
     },
