@@ -14,7 +14,7 @@ export const HELP = `npm run bench -- [OPTIONS]
 Measures oneknock on this machine, each figure beside its reference in the same run.
 
   --only 1,3   these rows of the table only
-  --full       longer runs, and more of them
+  --full       more runs, and longer ones: some ten minutes
   --json       print JSON instead of Markdown
   --save       keep the results in bench/RESULTS.md, RESULTS.json and plots/
 

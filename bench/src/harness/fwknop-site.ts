@@ -33,7 +33,7 @@ export async function fwknopSite(folder: string, sources: number): Promise<Fwkno
     execFileSync(command!, words)
     const fwknopd = await startFwknopd(folder, network, 1)
     started.push(fwknopd)
-    const echo = await startChild<Echo>('echo', { side: 'receiver', through: server })
+    const echo = await startChild<Echo>('echo', { side: 'sender', through: server })
     started.push(echo)
     await echo.ask('listen', { host, port: SERVICE_PORT })
     const knocker = await startChild<Knocker>('knocker', { side: 'sender', through: client })

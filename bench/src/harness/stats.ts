@@ -1,4 +1,7 @@
-/** What several runs gave: the middle one, and how far the others lay from it. */
+/**
+ * What several runs gave: the middle one, and the quartiles, between which half of them lie. The best and
+ * the worst say less: on a shared machine there is one of each, the further off the longer one looks.
+ */
 export interface Sample {
   readonly median: number
   readonly low: number
@@ -10,13 +13,13 @@ export function sampleOf(values: readonly number[]): Sample {
   const sorted = ascending(values)
   return {
     median: quantile(sorted, 0.5),
-    low: sorted[0]!,
-    high: sorted.at(-1)!,
+    low: quantile(sorted, 0.25),
+    high: quantile(sorted, 0.75),
     runs: sorted.length,
   }
 }
 
-/** Half the distance from the lowest run to the highest, as a part of the median. */
+/** Half the distance between the quartiles, as a part of the median. */
 export const spreadOf = ({ median, low, high }: Sample): number =>
   median === 0 ? 0 : (high - low) / 2 / median
 

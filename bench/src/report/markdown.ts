@@ -19,8 +19,8 @@ export function toMarkdown(results: Results): string {
   ].join('\n')
 }
 
-const LEGEND = `Each figure is the median of several runs; ± is half the distance between the best and the worst of
-them. Ratios are taken run by run, each with the reference of its own round. Rates of junk (1–3) count
+const LEGEND = `Each figure is the median of several runs; ± is half the distance between the quartiles: half of
+the runs lie within it. Ratios are taken run by run, each with the reference of its own round. Rates of junk (1–3) count
 packets for each second of the receiving process's own processor time, so that other work on the
 machine is not taken for slowness.`
 

@@ -63,7 +63,7 @@ async function measure(
     backend: 'gate',
     port,
   })
-  const starts = full ? 5 : 2
+  const starts = full ? 4 : 2
   const runs = { start: [] as number[], memory: [] as number[], stall: [] as number[] }
   const bareStall: number[] = []
   for (let run = 0; run < starts; run++) {
@@ -71,7 +71,7 @@ async function measure(
     runs.start.push(daemon.startedInMs)
     runs.memory.push((await daemon.ask('resident')) / 1e6)
     await pause(SETTLE_MS)
-    for (let turn = 0; turn < TURNS; turn++) {
+    for (let turn = 0; turn < (full ? FULL_TURNS : TURNS); turn++) {
       runs.stall.push(await longestStall(daemon, pulse))
       bareStall.push(await pulse.ask('longestStall'))
     }
@@ -87,7 +87,8 @@ async function measure(
 
 /** Until what follows a start, such as its rehearsal, has begun. */
 const SETTLE_MS = 500
-const TURNS = 3
+const TURNS = 2
+const FULL_TURNS = 3
 /** Hints are begun within a second of the turn, and go on for as long as the processor is busy. */
 const BEGIN_MS = 1_100
 const LOOK_MS = 200

@@ -21,7 +21,7 @@ export const junk: Scenario = {
     try {
       for (const receiver of [sink, ...races]) await take(receiver, flood, WARM_UP_MS) // Compiled by now.
       const sinkRates: number[] = []
-      for (let run = 0; run < (context.full ? 3 * RUNS : RUNS); run++) {
+      for (let run = 0; run < (context.full ? FULL_RUNS : RUNS); run++) {
         sinkRates.push(await runAll(races, sink, flood))
       }
       const series = races.map(({ what, runs }) => [what, runs.map(({ rate }) => rate)])
@@ -34,7 +34,8 @@ export const junk: Scenario = {
   },
 }
 
-const RUNS = 5
+const RUNS = 3
+const FULL_RUNS = 15
 /** Of each receiver in a run. */
 const WINDOWS = 6
 /**

@@ -13,71 +13,117 @@ export const latency: Scenario = {
   title: 'packet sent to port open: gate, nftables, fwknop',
   lacks: lacksLoopback,
   async run(context) {
-    const gate = await series(context, 'gate', RUNS * SHOTS, gateSite, SHOTS)
-    context.plot('latency', { gate: gate.flat() })
-    const figures = [...quantiles('gate', 'gate, sent to first answer through it', gate)]
+    const gate = await series(context, 'gate', gateSite)
+    context.plot('latency', { gate: gate.warm.flat() })
+    const figures = [...quantiles('gate', 'gate, sent to first answer through it', gate.warm)]
     const nftLacks = lacksNft()
     if (nftLacks) {
       context.skip('packet sent to port open, nftables and fwknop', nftLacks)
       return figures
     }
-    const nft = await series(context, 'nftables', RUNS * SHOTS, nftablesSite, SHOTS)
-    context.plot('latency', { nftables: nft.flat() })
+    const nft = await series(context, 'nftables', nftablesSite)
+    context.plot('latency', { nftables: nft.warm.flat() })
     const alone = await partsAlone(context)
-    figures.push(...beside(quantiles('nftables', 'nftables, sent to open', nft, [1, 5]), alone))
+    figures.push(
+      ...beside(quantiles('nftables', 'nftables, sent to open', nft.warm, [1, 5]), alone),
+      ...quantiles('nftables-cold', 'nftables, the first knocks of a daemon', [nft.cold]),
+    )
     const peerLacks = lacksFwknop()
     if (peerLacks) {
       context.skip('packet sent to port open, fwknop', peerLacks)
       return figures
     }
-    const peer = await series(context, 'fwknop', RUNS * PEER_SHOTS, fwknopSite, PEER_SHOTS)
+    const peer = await peerSeries(context)
     context.plot('latency', { fwknop: peer.flat() })
-    return [...figures, ...quantiles('fwknop', 'fwknop, sent to open', peer), faster(nft, peer)]
+    return [
+      ...figures,
+      ...quantiles('fwknop', 'fwknop, sent to open', peer),
+      faster(nft.warm, peer),
+    ]
   },
 }
 
 const RUNS = 3
-const SHOTS = 200
+const FULL_RUNS = 7
+const SHOTS = 150
 /** Its client takes a process for each packet. */
-const PEER_SHOTS = 30
+const PEER_SHOTS = 20
+/** By then the engine has compiled what a knock runs through, as in any daemon that has run for a while. */
+const WARM_UP = 2_000
+/** As many at once as cannot overflow a socket's buffer. */
+const WARM_UP_STEP = 100
+/** One is compiled from the start. */
+const PEER_WARM_UP = 10
 
-/** Milliseconds, run by run; every shot has an address of its own, for which nothing is open. */
+/** Milliseconds, run by run. */
+interface Series {
+  /** Of a daemon that has just started. */
+  readonly cold: number[]
+  readonly warm: number[][]
+}
+
+const runsOf = ({ full }: Context): number => (full ? FULL_RUNS : RUNS)
+
 async function series(
-  { folder }: Context,
+  context: Context,
   name: string,
-  shots: number,
   make: (folder: string, users: number) => Promise<Ground>,
-  each: number,
-): Promise<number[][]> {
-  const ground = await make(`${folder}/${name}`, shots + WARM_UP)
+): Promise<Series> {
+  const coldEnd = PEER_WARM_UP + SHOTS
+  const warmEnd = coldEnd + WARM_UP
+  const shots = warmEnd + runsOf(context) * SHOTS
+  const ground = await make(`${context.folder}/${name}`, shots)
   try {
-    const { host, port, door, knocker } = ground
-    const shoot = (from: number, to: number) =>
-      knocker.ask('openLatency', { host, port, door, shots: ground.shots(from, to) })
-    await shoot(shots, shots + WARM_UP)
-    const runs: number[][] = []
-    for (let at = 0; at < shots; at += each) {
-      const latencies = await shoot(at, at + each)
-      runs.push(latencies.map(ms => ms ?? Number.POSITIVE_INFINITY))
-    }
-    return runs
+    await shoot(ground, 0, PEER_WARM_UP) // The way there has been gone once.
+    const cold = await shoot(ground, PEER_WARM_UP, coldEnd)
+    for (let at = coldEnd; at < warmEnd; at += WARM_UP_STEP) await fire(ground, at)
+    return { cold, warm: await inRuns(ground, warmEnd, shots, SHOTS) }
   } finally {
     await ground.stop()
   }
 }
 
-const WARM_UP = 10
+async function peerSeries(context: Context): Promise<number[][]> {
+  const shots = PEER_WARM_UP + runsOf(context) * PEER_SHOTS
+  const ground = await fwknopSite(`${context.folder}/fwknop`, shots)
+  try {
+    await shoot(ground, 0, PEER_WARM_UP)
+    return await inRuns(ground, PEER_WARM_UP, shots, PEER_SHOTS)
+  } finally {
+    await ground.stop()
+  }
+}
+
+async function inRuns(ground: Ground, from: number, to: number, each: number): Promise<number[][]> {
+  const runs: number[][] = []
+  for (let at = from; at < to; at += each) runs.push(await shoot(ground, at, at + each))
+  return runs
+}
+
+/** One by one; every shot has an address of its own, for which nothing is open. */
+async function shoot(ground: Ground, from: number, to: number): Promise<number[]> {
+  const { host, port, door, knocker } = ground
+  const shots = ground.shots(from, to)
+  const latencies = await knocker.ask('openLatency', { host, port, door, shots })
+  return latencies.map(ms => ms ?? Number.POSITIVE_INFINITY)
+}
+
+async function fire(ground: Ground, from: number): Promise<void> {
+  const { host, port, door, knocker } = ground
+  const shots = ground.shots(from, from + WARM_UP_STEP)
+  await knocker.ask('burst', { host, port, door, shots })
+}
 
 /** In a network namespace of its own, on the daemon's side. */
-async function partsAlone({ folder }: Context): Promise<number[][]> {
+async function partsAlone(context: Context): Promise<number[][]> {
   const child = await startChild<Parts>('parts', {
     side: 'receiver',
     through: ['unshare', '--net', '--'],
   })
   try {
     const runs: number[][] = []
-    for (let run = 0; run < RUNS; run++) {
-      runs.push(await child.ask('both', { folder: `${folder}/parts/${run}`, times: SHOTS }))
+    for (let run = 0; run < runsOf(context); run++) {
+      runs.push(await child.ask('both', { folder: `${context.folder}/parts/${run}`, times: SHOTS }))
     }
     return runs
   } finally {

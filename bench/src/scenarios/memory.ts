@@ -58,8 +58,8 @@ export const memory: Scenario = {
 
 const TURN_MS = 500
 const WARM_UP = 400_000
-/** An hour of what the kernel's prefilter lets one sender through with; ten such senders. */
+/** An hour of what the kernel's prefilter lets one sender through with; four such senders. */
 const PER_S = 1_000
-const FULL_PER_S = 10_000
+const FULL_PER_S = 4_000
 /** Below what a heap of this size comes and goes by itself; a byte kept for each packet would show. */
 const GROWTH_MAX_MB = 1

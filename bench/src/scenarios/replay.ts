@@ -10,7 +10,7 @@ export const replay: Scenario = {
   rows: [9],
   title: 'good packets while many earlier ones are remembered',
   async run({ full }) {
-    const runs = full ? 51 : 11
+    const runs = full ? 31 : 7
     const core = await startChild<Core>('core', { side: 'receiver', node: ['--expose-gc'] })
     try {
       const [few, ...many] = await core.ask('replay', { sizes: [FEW, ...MANY], runs })

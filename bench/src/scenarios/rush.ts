@@ -19,7 +19,7 @@ export const rush: Scenario = {
     for (let run = 0; run < (context.full ? 7 : 3); run++) {
       const folder = join(context.folder, `${run}`)
       mkdirSync(folder)
-      rates.push(await knockRate(folder, context.full ? 12_000 : 6_000))
+      rates.push(await knockRate(folder, context.full ? 6_000 : 3_000))
       syncs.push(await syncRate(folder))
     }
     return [
@@ -39,7 +39,7 @@ export const rush: Scenario = {
 
 const CLIENTS = 512
 /** A second's worth. */
-const WARM_UP = 4_000
+const WARM_UP = 3_000
 
 async function knockRate(folder: string, users: number): Promise<number> {
   const [port, gate] = (await freePorts(2)) as [number, number]

@@ -13,7 +13,7 @@ export const underJunk: Scenario = {
   rows: [8],
   title: 'good knocks under a flood, without and with the kernel prefilter',
   async run(context) {
-    const rounds = context.full ? 9 : 3
+    const rounds = context.full ? 7 : 2
     const junk = writeJunk(context.folder)
     const storms: Storm[] = []
     for (const { id, what, of } of FLOODS) {

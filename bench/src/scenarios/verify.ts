@@ -11,7 +11,7 @@ export const verify: Scenario = {
   async run({ full }) {
     const core = await startChild<Core>('core', { side: 'receiver' })
     try {
-      const { verify, primitives } = await core.ask('verify', { runs: full ? 101 : 31 })
+      const { verify, primitives } = await core.ask('verify', { runs: full ? 101 : 21 })
       const ratio = ratios(verify, primitives)
       return [
         {
