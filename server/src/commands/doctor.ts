@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import type { GuardView } from '../administration/views.ts'
 import {
   hasConntrack,
+  isGuardKind,
   readLease,
   readRuleset,
   readSetsGuard,
@@ -121,10 +122,10 @@ async function approval(config: Config): Promise<Finding[]> {
 /** Of a guard of ipset, whether nft is there or not. */
 async function setsGuard(config: Config): Promise<Finding[]> {
   const { backend } = config.firewall
-  if (backend === 'nftables') {
-    return formerSets(await readSetsGuard(config).catch(() => undefined))
+  if (backend !== 'ipset') {
+    const seen = await readSetsGuard(config).catch(() => undefined)
+    return formerSets(seen, isGuardKind(backend))
   }
-  if (backend !== 'ipset') return []
   const ports = [...config.services.values()].flatMap(service => service.ports)
   try {
     return setsFindings(ports, await readSetsGuard(config), bootWanted(config))
@@ -150,7 +151,7 @@ async function firewall(config: Config): Promise<Finding[]> {
   const ruleset = parseRuleset(text)
   return [
     ...(guarded ? guardFindings(ruleset, await guardWanted(config)) : []),
-    ...(backend === 'ipset' ? formerTable(ruleset) : []),
+    ...(guarded ? [] : formerTable(ruleset, isGuardKind(backend))),
     ...otherChains(ruleset, wantedOf(config)),
     ...flowOffload(ruleset),
     ...legacyTables(),

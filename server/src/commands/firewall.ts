@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type GuardView, isoTime } from '../administration/views.ts'
 import {
+  GUARD_KINDS,
   type GuardKind,
+  isGuardKind,
   otherKind,
   putUp,
   renderGuard,
@@ -70,15 +72,21 @@ ${answer === undefined ? '  Start the daemon: it goes on with the trial.\n' : ''
   return 0
 }
 
-/** Takes the guard away, and what was saved for the next boot. */
+/**
+ * Takes the guard away, and what was saved for the next boot; with a backend that has none, what a
+ * former one left.
+ */
 export async function remove(options: FirewallOptions): Promise<number> {
-  const config = await guardedConfig(options.config)
-  if ((await ask(config.state, { command: 'status' })) !== undefined) {
+  const config = await anyConfig(options.config)
+  const { backend } = config.firewall
+  if (isGuardKind(backend) && (await ask(config.state, { command: 'status' })) !== undefined) {
     throw new Failure('the running daemon keeps the guard up; stop it first, then remove the guard')
   }
-  const kind = config.firewall.backend
-  const ours = await inWords(takeAway(kind))
-  const wasThere = (await inWords(takeFormerAway(otherKind(kind)))) || ours
+  let wasThere = false
+  for (const kind of GUARD_KINDS) {
+    const gone = kind === backend ? takeAway(kind) : takeFormerAway(kind)
+    wasThere = (await inWords(gone)) || wasThere
+  }
   const { current, former } = bootFiles(config)
   const saved = [current, former].filter(file => existsSync(file))
   for (const file of saved) await removeFile(file)
@@ -101,14 +109,17 @@ function bootFiles({ file, firewall: { backend } }: Config) {
 }
 
 /** As whoever runs the command, since the firewall is root's: root reads no file of anybody else. */
-async function guardedConfig(file: string): Promise<GuardedConfig> {
+async function anyConfig(file: string): Promise<Config> {
   const config = await loadConfig(file)
   if (!config.ok) throw configFailure(config.error)
-  const { firewall } = config.value
+  return config.value
+}
+
+async function guardedConfig(file: string): Promise<GuardedConfig> {
+  const config = await anyConfig(file)
+  const { firewall } = config
   const { backend } = firewall
-  if (backend === 'nftables' || backend === 'ipset') {
-    return { ...config.value, firewall: { ...firewall, backend } }
-  }
+  if (isGuardKind(backend)) return { ...config, firewall: { ...firewall, backend } }
   throw new Failure(
     `there is no guard with firewall.backend = "${backend}"; write "nftables" there`,
   )

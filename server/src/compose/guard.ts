@@ -42,7 +42,11 @@ export async function putUp(config: Config, trial: Trial): Promise<void> {
 }
 
 /** The kinds of rules that a guard may be made of. */
-export type GuardKind = 'nftables' | 'ipset'
+export const GUARD_KINDS = ['nftables', 'ipset'] as const
+export type GuardKind = (typeof GUARD_KINDS)[number]
+
+export const isGuardKind = (backend: string): backend is GuardKind =>
+  GUARD_KINDS.some(kind => kind === backend)
 
 export const otherKind = (kind: GuardKind): GuardKind => (kind === 'ipset' ? 'nftables' : 'ipset')
 

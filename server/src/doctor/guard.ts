@@ -53,18 +53,20 @@ function setsPresent(ports: readonly Port[], seen: GuardSeen | undefined): Findi
   return finding('guard', 'problem', found, 'run: oneknockd reload')
 }
 
-/** Of a backend that the configuration does not name. */
-const FORMER = finding(
-  'guard',
-  'problem',
-  'that of a former backend stands as well: what it closes stays closed, whoever knocks',
-  'run: oneknockd firewall apply',
-)
+/** A guard of a backend that the configuration does not name; `guarded`: it names another that has one. */
+const former = (guarded: boolean): Finding =>
+  finding(
+    'guard',
+    'problem',
+    `that of a former backend stands${guarded ? ' as well' : ''}: what it closes stays closed, whoever knocks`,
+    `run: oneknockd firewall ${guarded ? 'apply' : 'remove'}`,
+  )
 
-export const formerTable = ({ tables }: Ruleset): Finding[] =>
-  tables.includes(TABLE) ? [FORMER] : []
+export const formerTable = ({ tables }: Ruleset, guarded: boolean): Finding[] =>
+  tables.includes(TABLE) ? [former(guarded)] : []
 
-export const formerSets = (seen: GuardSeen | undefined): Finding[] => (seen ? [FORMER] : [])
+export const formerSets = (seen: GuardSeen | undefined, guarded: boolean): Finding[] =>
+  seen ? [former(guarded)] : []
 
 function present(ruleset: Ruleset, { ports, lease }: GuardWanted): Finding {
   const start = 'start the daemon, or run: oneknockd firewall apply'

@@ -6,11 +6,15 @@ import { describeWithNamespaces, type Lab, openLab } from '../../netns/lab.ts'
 import { until } from '../kit.ts'
 
 const SSH = 22
+const GATE = 'gate = { listen = "127.0.0.1:2222", forward = "127.0.0.1:22" }'
 const TRIAL_S = 5
 /** For a dozen commands, each of which starts Node. */
 const MANY_COMMANDS = { timeout: 40_000 }
 
-const config = (backend: 'nftables' | 'ipset' = 'nftables') => `
+const config = (
+  backend: 'nftables' | 'ipset' | 'gate' = 'nftables',
+  door = `ports = ["tcp/${SSH}"]`,
+) => `
 listen = ["[::]:62201"]
 public = "10.77.0.1:62201"
 state = "state"
@@ -19,7 +23,7 @@ state = "state"
 backend = "${backend}"
 
 [services.ssh]
-ports = ["tcp/${SSH}"]
+${door}
 `
 
 describeWithNamespaces('oneknockd firewall', () => {
@@ -115,6 +119,29 @@ describeWithNamespaces('oneknockd firewall', () => {
       writeFileSync(daemon.configFile, config('ipset'))
       expect(await json('firewall', 'remove')).toEqual({ removed: true, forgotten: true })
       expect(await stranger()).toBe('open')
+    },
+  )
+
+  it(
+    'takes away what a former backend left behind one that has no guard',
+    MANY_COMMANDS,
+    async () => {
+      await daemon.remove()
+      daemon = new Daemon(lab.server, program.path, () => config(), 'ipset')
+      const guards = async () =>
+        JSON.parse((await daemon.command('doctor', '--json')).stdout)
+          .filter(({ check }: { check: string }) => check === 'guard')
+          .map(({ remedy }: Record<string, string>) => remedy)
+      for (const backend of ['nftables', 'ipset'] as const) {
+        writeFileSync(daemon.configFile, config(backend))
+        await command('firewall', 'apply')
+        writeFileSync(daemon.configFile, config('gate', GATE))
+        expect(await stranger()).toBe('silent')
+        expect(await guards()).toEqual(['run: oneknockd firewall remove'])
+        expect(await json('firewall', 'remove')).toEqual({ removed: true, forgotten: true })
+        expect(await stranger()).toBe('open')
+        expect(await guards()).toEqual([])
+      }
     },
   )
 
