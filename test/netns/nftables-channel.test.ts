@@ -1,5 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseNetwork } from '@oneknock/shared'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
@@ -120,6 +121,16 @@ describeWithNamespaces('nftables: one channel to nft', () => {
     const printed = await channel.run('list set inet t s')
     expect(printed.match(/10\.0\.\d+\.\d+/g)).toHaveLength(many.length)
     expect(printed).not.toContain('datatype')
+  })
+
+  it('leaves no history of what it was told, wherever nft would look for a place', async () => {
+    const told = `told_${randomBytes(8).toString('hex')}`
+    await channel.run(`add set inet t ${told} { type ipv4_addr; }`)
+    await channel.stop()
+    for (const folder of ['/', homedir()]) {
+      const history = join(folder, '.nft.history')
+      expect(existsSync(history) && readFileSync(history).includes(told)).toBe(false)
+    }
   })
 
   it('relieves a child that remembers too much, and nobody notices', async () => {
