@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 
@@ -39,26 +39,38 @@ export type Ran =
   /** It could not be started, or somebody killed it. */
   | { readonly kind: 'gone'; readonly message: string }
 
-/** Runs a program with this input. It is killed when the limit is reached. */
+/**
+ * Runs a program with this input. It is killed when the limit is reached. What it prints comes back,
+ * unless there is a descriptor for it to go to.
+ */
 export function run(
   program: string,
   args: readonly string[],
   limitMs: number,
   input = '',
+  output: number | 'pipe' = 'pipe',
 ): Promise<Ran> {
   return new Promise(resolve => {
-    const options = {
+    const child = spawn(program, args, {
       env: CHILD_ENV,
       cwd: '/',
       timeout: limitMs,
       killSignal: 'SIGKILL',
-      maxBuffer: Number.POSITIVE_INFINITY,
-    } as const
-    const child = execFile(program, args, options, (error, stdout, stderr) => {
-      if (error?.killed) resolve({ kind: 'timeout' })
-      else if (error && typeof error.code !== 'number')
-        resolve({ kind: 'gone', message: error.message })
-      else resolve({ kind: 'ended', status: Number(error?.code ?? 0), stdout, stderr })
+      stdio: ['pipe', output, 'pipe'],
+    })
+    const printed = { stdout: '', stderr: '' }
+    for (const stream of ['stdout', 'stderr'] as const) {
+      child[stream]?.setEncoding('utf8').on('data', text => {
+        printed[stream] += text
+      })
+    }
+    child.once('error', ({ message }) => resolve({ kind: 'gone', message }))
+    child.once('exit', () => {
+      if (child.killed) resolve({ kind: 'timeout' })
+    })
+    child.once('close', (status, signal) => {
+      if (status !== null) resolve({ kind: 'ended', status, ...printed })
+      else resolve({ kind: 'gone', message: `it was ended by ${signal}` })
     })
     // It may end without having read all: its status tells.
     child.stdin?.on('error', () => {})

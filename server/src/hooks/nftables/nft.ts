@@ -6,7 +6,7 @@ import { HookError } from '../hook.ts'
 import { errorOf } from './answer.ts'
 import { Channel } from './channel.ts'
 import { TABLE } from './elements.ts'
-import { runOnce } from './one-shot.ts'
+import { LongListing } from './long-listing.ts'
 import { Watch } from './watch.ts'
 
 /** What the hook needs of nft. Failures are `HookError`s. */
@@ -40,6 +40,7 @@ export function keptNft(clock: Clock, report: Report): NftRunner {
   const writer = new Channel({ program, clock, report, joins: true })
   const flags = [NUMBERS, WITHOUT_ELEMENTS]
   const reader = new Channel({ program, flags, clock, report, joins: false })
+  const listing = new LongListing(program, [NUMBERS])
   let watch: Watch | undefined
   return {
     write: async command => {
@@ -50,7 +51,7 @@ export function keptNft(clock: Clock, report: Report): NftRunner {
     },
     read: command => writer.atRest(() => reader.run(command)),
     readAll: async command => {
-      const answer = await writer.atRest(() => runOnce(program, command, LIST_LIMIT, [NUMBERS]))
+      const answer = await writer.atRest(() => listing.ask(command, LIST_LIMIT))
       if (answer.kind === 'done') return answer.output
       throw errorOf(answer)
     },
