@@ -162,7 +162,7 @@ export class Approving implements Approvals {
     }
     const before = entry?.done
     const told = this.#carryOut(event).then(async failed => {
-      if (failed && entry) entry.outcome = failed
+      if (failed && entry) state.knocks.change(entry, failed)
       await before
       return this.#present(failed ?? entry?.outcome ?? event.outcome)
     })

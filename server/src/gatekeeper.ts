@@ -201,16 +201,17 @@ export class Gatekeeper {
 
   /** Steps 10 and 11: on record, then open. What becomes of it stands in the knock's outcome. */
   async #carryOut(event: KnockEvent, entry: KnownKnock): Promise<void> {
+    const { state, record } = this.#parts
     const { grant, pending, left = [], ended = [] } = event
     const replaces = ended.length > 0 || left.length > 0
-    const durable = await this.#parts.record(event, { refusal: mayBeLeftOut(event) })
+    const durable = await record(event, { refusal: mayBeLeftOut(event) })
     if (!durable) {
-      entry.outcome = failedOutcome(entry.outcome, 'state-unavailable')
+      state.knocks.change(entry, failedOutcome(entry.outcome, 'state-unavailable'))
       if (grant) await this.end(grant.id, 'failed')
     }
     // What was to be closed is closed all the same: a door too many shut harms nobody.
     const fault = replaces && (await this.#granting.replace(ended, left, durable))
-    if (fault && durable) entry.outcome = failedOutcome(entry.outcome, 'hook-failed')
+    if (fault && durable) state.knocks.change(entry, failedOutcome(entry.outcome, 'hook-failed'))
     if (grant && durable) await this.#granting.open(grant)
     if (pending) this.approvals.ask(pending, durable)
   }

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { State } from '../../server/src/core/state.ts'
 import { HookError } from '../../server/src/hooks/hook.ts'
 import { answers, bob, knocks, start, TIMEOUT_MS } from './approving.ts'
-import { barrier, FRESHNESS_MS, type Kit, type KitOptions, turns } from './kit.ts'
+import { asRead, barrier, FRESHNESS_MS, type Kit, type KitOptions, turns } from './kit.ts'
 
 describe('the disk and the hooks', () => {
   it('nobody is asked about what is not on record', async () => {
@@ -107,11 +107,11 @@ describe('after a crash', () => {
     await knocks(k)()
     await k.gatekeeper.approvals.decide(k.questions[0]!.token, true)
     const state = new State(k.clock, FRESHNESS_MS)
-    state.restore(k.state.checkpoint())
+    state.restore(asRead(k.state.checkpoint()))
     const { event, at } = k.lines.find(line => line.event.event === 'knock')!
     state.apply(event, at)
     expect(state.waiting.list()).toEqual([])
-    expect(state.checkpoint().knocks).toEqual(k.state.checkpoint().knocks)
+    expect(asRead(state.knocks.record())).toEqual(asRead(k.state.knocks.record()))
     expect(state.grants.list()).toHaveLength(1)
   })
 

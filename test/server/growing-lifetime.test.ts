@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { type Kit, kit, service, user } from './kit.ts'
+import { asRead, type Kit, kit, service, user } from './kit.ts'
 
 const MINUTE = 60_000
 const services = [
@@ -56,13 +56,13 @@ it('it is the ledger that remembers, also at a restart', async () => {
   const next = kit({ ...options, clock: k.clock, ledger: k.lines })
   expect(await knock(next)).toBe(3_600)
   const restored = kit({ ...options, clock: k.clock })
-  restored.state.restore(JSON.parse(JSON.stringify(k.state.checkpoint())))
+  restored.state.restore(asRead(k.state.checkpoint()))
   expect(await knock(restored)).toBe(3_600)
 })
 
 it('a service without growth asks nobody, and leaves no trace', async () => {
   const k = kit(options)
   await knock(k, '203.0.113.7', 0, ['ssh'])
-  expect(k.state.familiarity.record()).toEqual([])
+  expect(asRead(k.state.familiarity.record())).toEqual([])
   expect(JSON.stringify(k.lines[0]!.event)).not.toContain('visits')
 })

@@ -19,6 +19,7 @@ import type { Device, Directory, Service, User } from '../../server/src/core/dir
 import type { Event } from '../../server/src/core/events.ts'
 import { Keyring } from '../../server/src/core/keyring.ts'
 import type { Host } from '../../server/src/core/policy.ts'
+import { letGo, type Recorded } from '../../server/src/core/recorded.ts'
 import { State } from '../../server/src/core/state.ts'
 import { Counters } from '../../server/src/counters.ts'
 import { Doors, type Fault } from '../../server/src/doors.ts'
@@ -228,6 +229,13 @@ export function packet(clock: Clock, changes: Partial<Knock>, by: Device): Sent 
   const sealed = sealKnock(deriveKeys(by.key), nonce, knock)
   if (!sealed.ok) throw new Error(`no such packet: ${sealed.error.field}`)
   return { datagram: sealed.value, by }
+}
+
+/** What is read back of a checkpoint, or of a part of one. */
+export function asRead<T>(recorded: Recorded<T>): T {
+  const text = JSON.stringify(recorded)
+  letGo(recorded)
+  return JSON.parse(text)
 }
 
 export const network = (text: string) => maskNetwork(addr(text), 128)

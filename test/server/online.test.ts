@@ -4,7 +4,7 @@ import { VALIDATED_MAX, type Validation } from '../../server/src/core/factors.ts
 import { FAILURES_MAX } from '../../server/src/core/lockout.ts'
 import type { CredentialAttempt } from '../../server/src/listeners/listener.ts'
 import { VALIDATIONS_MAX, Validating } from '../../server/src/validating.ts'
-import { barrier, type Kit, type KitOptions, kit, user } from './kit.ts'
+import { asRead, barrier, type Kit, type KitOptions, kit, user } from './kit.ts'
 
 const GREEN: YubiKey = { label: 'green', publicId: 'vvccccbbbbdd', online: true }
 /** A touch, of which nobody here knows what is in it. */
@@ -64,7 +64,7 @@ describe('an OTP that a validation server is asked about', () => {
       expect(await claim(k, touch)).toMatchObject({ outcome: { status: 'opened' } })
     }
     const later = online('right', { clock: k.clock })
-    later.state.restore(JSON.parse(JSON.stringify(k.state.checkpoint())))
+    later.state.restore(asRead(k.state.checkpoint()))
     expect(await claim(later, 1)).toMatchObject({ outcome: { reason: 'factor-used' } })
     expect(await claim(later, VALIDATED_MAX)).toMatchObject({ outcome: { reason: 'factor-used' } })
     expect(await claim(later, 0)).toMatchObject({ outcome: { status: 'opened' } })

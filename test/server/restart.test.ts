@@ -6,6 +6,7 @@ import { HookError } from '../../server/src/hooks/hook.ts'
 import { MemoryHook } from '../../server/src/hooks/memory.ts'
 import {
   addr,
+  asRead,
   barrier,
   device,
   FRESHNESS_MS,
@@ -156,7 +157,7 @@ describe('a start', () => {
     k.hook.before = event => (event === 'close' ? new Promise(() => {}) : undefined)
     k.clock.pass(30_000)
     k.gatekeeper.endExpired()
-    const checkpoint = JSON.parse(JSON.stringify(k.state.checkpoint()))
+    const checkpoint = asRead(k.state.checkpoint())
     const hook = forgetful(k.clock)
     const later = kit({ services, clock: k.clock, hook })
     later.state.restore(checkpoint)
@@ -197,7 +198,7 @@ describe('from a checkpoint alone, with no line behind it', () => {
   /** Another life that has nothing but the checkpoint of the one before. */
   const reborn = (before: Kit) => {
     const after = kit({ clock: before.clock })
-    after.state.restore(JSON.parse(JSON.stringify(before.state.checkpoint())))
+    after.state.restore(asRead(before.state.checkpoint()))
     return after
   }
   const seen = async (reply: ReturnType<Kit['send']>) => {
@@ -336,7 +337,7 @@ describe('the same after a start', () => {
     await k.send(k.packet())
     await turns()
     const later = await restart(k)
-    expect(later.state.checkpoint()).toEqual(k.state.checkpoint())
+    expect(asRead(later.state.checkpoint())).toEqual(asRead(k.state.checkpoint()))
     expect(later.state.grants.list()).toHaveLength(1)
   })
 })

@@ -7,7 +7,9 @@ import {
   type User,
   type YubiKey,
 } from './directory.ts'
+import { elementsOf, membersOf, type Recorded } from './recorded.ts'
 import { hashRecoveryCode } from './recovery.ts'
+import { SteadyMap } from './steady.ts'
 import { otpName, parseYubiKeyOtp, yubiKeyCounter } from './yubikey.ts'
 
 /**
@@ -53,10 +55,10 @@ export interface BurntRecord {
  * through (RFC 6238 section 5.2: a code is accepted once).
  */
 export class Burnt {
-  readonly #steps = new Map<string, number>()
-  readonly #touches = new Map<string, number>()
-  readonly #recovery = new Set<string>()
-  readonly #validated = new Map<string, readonly string[]>()
+  readonly #steps = new SteadyMap<number>()
+  readonly #touches = new SteadyMap<number>()
+  readonly #recovery = new SteadyMap<true>()
+  readonly #validated = new SteadyMap<readonly string[]>()
 
   has(burn: Burn): boolean {
     switch (burn.kind) {
@@ -81,7 +83,7 @@ export class Burnt {
         this.#touches.set(burn.id, burn.counter)
         break
       case 'recovery':
-        this.#recovery.add(burn.id)
+        this.#recovery.set(burn.id, true)
         break
       case 'validated': {
         const before = this.#validated.get(burn.id) ?? []
@@ -91,12 +93,12 @@ export class Burnt {
     }
   }
 
-  record(): BurntRecord {
+  record(): Recorded<BurntRecord> {
     return {
-      steps: Object.fromEntries(this.#steps),
-      touches: Object.fromEntries(this.#touches),
-      recovery: [...this.#recovery],
-      validated: Object.fromEntries(this.#validated),
+      steps: membersOf(this.#steps),
+      touches: membersOf(this.#touches),
+      recovery: elementsOf(this.#recovery, ([id]) => [id]),
+      validated: membersOf(this.#validated),
     }
   }
 

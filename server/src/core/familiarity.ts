@@ -1,5 +1,7 @@
 import { formatNetwork, type Network } from '@oneknock/shared'
 import type { Service } from './directory.ts'
+import { elementsOf, type Recorded } from './recorded.ts'
+import { SteadyMap } from './steady.ts'
 
 /** Milliseconds after which an address that nobody came from is a stranger again. */
 const FORGET_MS = 30 * 86_400_000
@@ -33,11 +35,12 @@ export function grownLifetime(
  * knocks, an address is trusted for at most `grows` times as long as it has been trusted already.
  */
 export class Familiarity {
-  readonly #visits = new Map<string, Map<string, VisitRecord>>()
+  /** By user, the oldest first. */
+  readonly #visits = new SteadyMap<readonly VisitRecord[]>()
 
   /** What a knock now would count as: 0 for a first visit. */
   visits(user: string, network: Network, nowMs: number): number {
-    const last = this.#visits.get(user)?.get(formatNetwork(network))
+    const last = this.#last(user, formatNetwork(network))
     if (!last || nowMs - last.seen > FORGET_MS) return 0
     return nowMs >= last.until ? Math.min(last.visits + 1, VISITS_MOST) : last.visits
   }
@@ -45,39 +48,39 @@ export class Familiarity {
   /** `until` is that of the grant. */
   come(user: string, network: Network, until: number, nowMs: number): void {
     const text = formatNetwork(network)
-    const ofUser = this.#visits.get(user) ?? new Map<string, VisitRecord>()
-    this.#visits.set(user, ofUser)
-    const last = ofUser.get(text)
+    const last = this.#last(user, text)
     const visits = this.visits(user, network, nowMs)
     const isSame = last !== undefined && last.visits === visits && nowMs < last.until
-    // Behind the others: a map is in the order in which its keys were set.
-    ofUser.delete(text)
-    ofUser.set(text, {
+    const visit = {
       user,
       network: text,
       visits,
       until: isSame ? last.until : until,
       seen: nowMs,
-    })
-    const [oldest] = ofUser.keys()
-    if (ofUser.size > ADDRESSES_KEPT) ofUser.delete(oldest!)
+    }
+    const others = this.#visits.get(user)?.filter(one => one !== last) ?? []
+    this.#visits.set(user, [...others, visit].slice(-ADDRESSES_KEPT))
   }
 
   forget(nowMs: number): void {
-    for (const [user, ofUser] of this.#visits) {
-      for (const [text, { seen }] of ofUser) if (nowMs - seen > FORGET_MS) ofUser.delete(text)
-      if (ofUser.size === 0) this.#visits.delete(user)
+    for (const [user, visits] of this.#visits) {
+      const kept = visits.filter(({ seen }) => nowMs - seen <= FORGET_MS)
+      if (kept.length === 0) this.#visits.delete(user)
+      else if (kept.length < visits.length) this.#visits.set(user, kept)
     }
   }
 
-  record(): readonly VisitRecord[] {
-    return [...this.#visits.values()].flatMap(ofUser => [...ofUser.values()])
+  record(): Recorded<readonly VisitRecord[]> {
+    return elementsOf(this.#visits, ([, visits]) => visits)
   }
 
   restore(record: readonly VisitRecord[]): void {
     for (const visit of record) {
-      const ofUser = this.#visits.get(visit.user) ?? new Map<string, VisitRecord>()
-      this.#visits.set(visit.user, ofUser.set(visit.network, visit))
+      this.#visits.set(visit.user, [...(this.#visits.get(visit.user) ?? []), visit])
     }
+  }
+
+  #last(user: string, network: string): VisitRecord | undefined {
+    return this.#visits.get(user)?.find(one => one.network === network)
   }
 }

@@ -1,7 +1,9 @@
 import { type Network, sameNetwork } from '@oneknock/shared'
 import type { Clock } from './clock.ts'
 import type { Burn } from './factors.ts'
+import { Elements, elementsOf } from './recorded.ts'
 import { Soonest } from './soonest.ts'
+import { SteadyMap } from './steady.ts'
 
 /** What stands where a grant's id would, if there is no grant. */
 export const NO_GRANT = '0000000000000000'
@@ -45,7 +47,7 @@ interface Held {
  */
 export class Grants {
   readonly #clock: Clock
-  readonly #held = new Map<string, Held>()
+  readonly #held = new SteadyMap<Held>()
   /** When they end by the wall clock, and by the one that never steps: among many, the next ones. */
   readonly #untils = new Soonest()
   readonly #deadlines = new Soonest()
@@ -62,7 +64,15 @@ export class Grants {
   }
 
   list(): Grant[] {
-    return [...this.#held.values()].map(({ grant }) => grant)
+    return [...this.#held].map(([, { grant }]) => grant)
+  }
+
+  /** Those that live now, and those that are being closed. */
+  record(): { readonly grants: Elements<Grant>; readonly ending: Elements<Ending> } {
+    return {
+      grants: elementsOf(this.#held, ([, { grant }]) => [grant]),
+      ending: new Elements(this.listEnding()),
+    }
   }
 
   /** Ended, not yet closed. */
@@ -114,7 +124,7 @@ export class Grants {
 
   /** The wall clock was set back by so much: every grant goes back with it, and lasts no longer. */
   shift(ms: number): void {
-    for (const { grant } of this.#held.values()) this.put({ ...grant, until: grant.until - ms })
+    for (const grant of this.list()) this.put({ ...grant, until: grant.until - ms })
   }
 
   /** Those whose time is up by either clock. */

@@ -1,4 +1,6 @@
 import type { Knock, Network, Reason, Status } from '@oneknock/shared'
+import { membersOf, type Recorded } from './recorded.ts'
+import { SteadyMap } from './steady.ts'
 
 /** How long a finished knock's outcome is still told to its retransmissions and polls. */
 export const REMEMBER_MS = 10 * 60_000
@@ -27,22 +29,32 @@ export interface Outcome {
   readonly detail: string
 }
 
+/** One for all who wait for it. */
 export interface KnownKnock {
-  outcome: Outcome
-  readonly at: number
+  readonly device: string
+  /** `Knocks` alone changes it. */
+  readonly outcome: Outcome
   /** Not known any more after a restart: then no address can join. */
   joinable: Joinable | undefined
   /** Settles when all that was begun of it is carried out; never rejects. */
   done: Promise<void>
 }
 
+interface Remembered {
+  readonly knock: string
+  readonly at: number
+  readonly outcome: Outcome
+}
+
 /** What a checkpoint holds of it. */
-export type KnocksRecord = Readonly<
-  Record<
-    string,
-    readonly { readonly knock: string; readonly at: number; readonly outcome: Outcome }[]
-  >
->
+export type KnocksRecord = Readonly<Record<string, readonly Remembered[]>>
+
+/** Never changes, so that checkpoints can share it: when the outcome does, another takes its place. */
+interface Kept extends Remembered {
+  readonly known: KnownKnock
+}
+
+const NOTHING: readonly Kept[] = []
 
 const DONE = Promise.resolve()
 
@@ -52,50 +64,55 @@ export const askOf = ({ verb, factor, services, lifetime }: Knock): string =>
 
 /** The knocks in flight, and those finished lately: one knock is one act, however many packets. */
 export class Knocks {
-  readonly #devices = new Map<string, Map<string, KnownKnock>>()
+  /** The oldest first. */
+  readonly #devices = new SteadyMap<readonly Kept[]>()
 
   find(device: string, knock: string, nowMs: number): KnownKnock | undefined {
-    const known = this.#devices.get(device)?.get(knock)
-    return known && nowMs - known.at <= REMEMBER_MS ? known : undefined
+    const kept = this.#of(device).find(one => one.knock === knock)
+    return kept && nowMs - kept.at <= REMEMBER_MS ? kept.known : undefined
   }
 
   /** Remembers what became of a knock; of one that is known already, what has become of it since. */
   put(device: string, knock: string, outcome: Outcome, at: number): void {
-    const known = this.find(device, knock, at)
-    if (known) {
-      known.outcome = outcome
+    const before = this.find(device, knock, at)
+    if (before) {
+      this.change(before, outcome)
       return
     }
-    let knocks = this.#devices.get(device)
-    if (!knocks) {
-      knocks = new Map()
-      this.#devices.set(device, knocks)
-    }
-    knocks.delete(knock)
-    knocks.set(knock, { outcome, at, joinable: undefined, done: DONE })
-    if (knocks.size > REMEMBER_MAX) knocks.delete(knocks.keys().next().value!)
+    const known: KnownKnock = { device, outcome, joinable: undefined, done: DONE }
+    const others = this.#of(device).filter(one => one.knock !== knock)
+    const latest = [...others, { knock, at, outcome, known }].slice(-REMEMBER_MAX)
+    this.#devices.set(device, latest)
+  }
+
+  /** Tells whoever waits for it, though it be forgotten here by now. */
+  change(known: KnownKnock, outcome: Outcome): void {
+    const { device } = known
+    const changing: { -readonly [K in keyof KnownKnock]: KnownKnock[K] } = known
+    changing.outcome = outcome
+    const kept = this.#of(device)
+    const place = kept.findIndex(one => one.known === known)
+    if (place >= 0) this.#devices.set(device, kept.with(place, { ...kept[place]!, outcome }))
   }
 
   /** Changes the outcome of the knocks that led to this grant. */
   amend(device: string, grant: string, outcome: (before: Outcome) => Outcome): void {
-    for (const known of this.#devices.get(device)?.values() ?? []) {
-      if (known.outcome.grant === grant) known.outcome = outcome(known.outcome)
+    for (const { known } of this.#of(device)) {
+      if (known.outcome.grant === grant) this.change(known, outcome(known.outcome))
     }
   }
 
   forget(nowMs: number): void {
-    for (const [device, knocks] of this.#devices) {
-      for (const [id, known] of knocks) if (nowMs - known.at > REMEMBER_MS) knocks.delete(id)
-      if (knocks.size === 0) this.#devices.delete(device)
+    for (const [device, kept] of this.#devices) {
+      const left = kept.filter(({ at }) => nowMs - at <= REMEMBER_MS)
+      if (left.length === 0) this.#devices.delete(device)
+      else if (left.length < kept.length) this.#devices.set(device, left)
     }
   }
 
-  record(): KnocksRecord {
-    return Object.fromEntries(
-      [...this.#devices].map(([device, knocks]) => [
-        device,
-        [...knocks].map(([knock, { at, outcome }]) => ({ knock, at, outcome })),
-      ]),
+  record(): Recorded<KnocksRecord> {
+    return membersOf(this.#devices, kept =>
+      kept.map(({ knock, at, outcome }) => ({ knock, at, outcome })),
     )
   }
 
@@ -103,5 +120,9 @@ export class Knocks {
     for (const [device, knocks] of Object.entries(record)) {
       for (const { knock, at, outcome } of knocks) this.put(device, knock, outcome, at)
     }
+  }
+
+  #of(device: string): readonly Kept[] {
+    return this.#devices.get(device) ?? NOTHING
   }
 }

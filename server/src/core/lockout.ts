@@ -1,4 +1,6 @@
 import { isDoor } from './doors.ts'
+import { membersOf, type Recorded } from './recorded.ts'
+import { SteadyMap } from './steady.ts'
 
 /** Wrong codes that a device may send within `FAILURES_WITHIN_MS` before it is locked. */
 export const FAILURES_MAX = 5
@@ -23,12 +25,12 @@ const UNDER_WAY_MS = 60_000
 
 interface Failures {
   /** When the wrong codes came that still count, oldest first. */
-  at: number[]
+  readonly at: readonly number[]
   /** When the last one came. */
-  last: number
-  lockedUntil: number
+  readonly last: number
+  readonly lockedUntil: number
   /** Locks since the last right code. */
-  locks: number
+  readonly locks: number
 }
 
 interface Wrong {
@@ -37,6 +39,7 @@ interface Wrong {
 }
 
 const NOTHING_WRONG: readonly Wrong[] = []
+const NO_FAILURES: Failures = { at: [], last: 0, lockedUntil: 0, locks: 0 }
 
 /** What a checkpoint holds of it. */
 export interface LockoutRecord {
@@ -49,8 +52,8 @@ export interface LockoutRecord {
  * and by user with a higher daily ceiling, so that many devices are not many tries.
  */
 export class Lockout {
-  readonly #devices = new Map<string, Failures>()
-  readonly #users = new Map<string, Wrong[]>()
+  readonly #devices = new SteadyMap<Failures>()
+  readonly #users = new SteadyMap<readonly Wrong[]>()
 
   /** When the lock ends, milliseconds since the Unix epoch; 0 = not locked. */
   lockedUntil(device: string, user: string, nowMs: number): number {
@@ -70,10 +73,9 @@ export class Lockout {
 
   /** Who may not try just now, and until when: devices, doors, and users over their ceiling. */
   list(nowMs: number): { readonly id: string; readonly until: number }[] {
-    const days = [...this.#users.values()].flat()
+    const days = [...this.#users].flatMap(([, wrongs]) => wrongs)
     const ids = [
-      ...this.#devices.keys(),
-      ...this.#users.keys(),
+      ...[...this.#devices, ...this.#users].map(([id]) => id),
       ...days.map(({ device }) => device),
     ]
     return [...new Set(ids)].flatMap(id => {
@@ -83,15 +85,16 @@ export class Lockout {
   }
 
   wrong(device: string, user: string, nowMs: number): void {
-    const failures = this.#devices.get(device) ?? { at: [], last: 0, lockedUntil: 0, locks: 0 }
-    failures.at = [...failures.at.filter(at => at > nowMs - FAILURES_WITHIN_MS), nowMs]
-    failures.last = nowMs
-    if (failures.at.length >= FAILURES_MAX) {
-      failures.lockedUntil = nowMs + LOCK_MS * 2 ** Math.min(failures.locks, DOUBLINGS_MAX)
-      failures.locks++
-      failures.at = []
-    }
-    this.#devices.set(device, failures)
+    const before = this.#devices.get(device) ?? NO_FAILURES
+    const { locks } = before
+    const at = [...before.at.filter(one => one > nowMs - FAILURES_WITHIN_MS), nowMs]
+    const lock = LOCK_MS * 2 ** Math.min(locks, DOUBLINGS_MAX)
+    this.#devices.set(
+      device,
+      at.length < FAILURES_MAX
+        ? { ...before, at, last: nowMs }
+        : { at: [], last: nowMs, lockedUntil: nowMs + lock, locks: locks + 1 },
+    )
     this.#users.set(user, [...this.#day(user, nowMs), { at: nowMs, device }].slice(-USER_DAILY_MAX))
   }
 
@@ -112,16 +115,13 @@ export class Lockout {
     }
   }
 
-  record(): LockoutRecord {
-    return {
-      devices: Object.fromEntries(this.#devices),
-      users: Object.fromEntries(this.#users),
-    }
+  record(): Recorded<LockoutRecord> {
+    return { devices: membersOf(this.#devices), users: membersOf(this.#users) }
   }
 
   restore({ devices, users }: LockoutRecord): void {
-    for (const [id, failures] of Object.entries(devices)) this.#devices.set(id, { ...failures })
-    for (const [id, wrongs] of Object.entries(users)) this.#users.set(id, [...wrongs])
+    for (const [id, failures] of Object.entries(devices)) this.#devices.set(id, failures)
+    for (const [id, wrongs] of Object.entries(users)) this.#users.set(id, wrongs)
   }
 
   #day(user: string, nowMs: number): readonly Wrong[] {

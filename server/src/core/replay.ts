@@ -1,4 +1,6 @@
 import { EPOCH_MS, epochOf, fromBase64Url, readU32, toBase64Url, writeU32 } from '@oneknock/shared'
+import { membersOf, type Recorded, Text } from './recorded.ts'
+import { SteadyMap } from './steady.ts'
 
 /**
  * Of the 32 bytes of a tag, 16 are kept: tags are MACs, so two that share these are as likely as a
@@ -9,6 +11,8 @@ const KEPT_BYTES = 4 * KEPT_WORDS
 /** Small tables that double one by one: none ever takes long enough to be noticed. */
 const SHARDS = 64
 const SLOTS_MIN = 8
+/** So much of a record is put in words at a time: three tags are whole digits of base64. */
+const PART_BYTES = 3 * KEPT_BYTES * 64
 
 /** What a checkpoint holds of it. */
 export interface ReplayRecord {
@@ -27,7 +31,7 @@ export interface ReplayRecord {
  */
 export class ReplayMemory {
   readonly #windowMs: number
-  readonly #floors = new Map<string, number>()
+  readonly #floors = new SteadyMap<number>()
   /** By the minute of sent_at, so that a whole minute is forgotten at once. */
   readonly #minutes = new Map<number, Minute>()
 
@@ -53,7 +57,7 @@ export class ReplayMemory {
     const epoch = epochOf(sentAt)
     let minute = this.#minutes.get(epoch)
     if (!minute) {
-      minute = { tags: new TagSet(), newest: new Map() }
+      minute = { tags: new TagSet(), newest: new SteadyMap() }
       this.#minutes.set(epoch, minute)
     }
     minute.tags.add(tag)
@@ -74,13 +78,13 @@ export class ReplayMemory {
     }
   }
 
-  record(): ReplayRecord {
+  record(): Recorded<ReplayRecord> {
     return {
-      floors: Object.fromEntries(this.#floors),
+      floors: membersOf(this.#floors),
       minutes: [...this.#minutes].map(([epoch, { tags, newest }]) => ({
         epoch,
-        tags: toBase64Url(tags.bytes()),
-        newest: Object.fromEntries(newest),
+        tags: tags.record(),
+        newest: membersOf(newest),
       })),
     }
   }
@@ -91,7 +95,9 @@ export class ReplayMemory {
       const set = new TagSet()
       const bytes = fromBase64Url(tags) ?? new Uint8Array()
       for (let at = 0; at < bytes.length; at += KEPT_BYTES) set.add(bytes.subarray(at))
-      this.#minutes.set(epoch, { tags: set, newest: new Map(Object.entries(newest)) })
+      const latest = new SteadyMap<number>()
+      for (const [device, sentAt] of Object.entries(newest)) latest.set(device, sentAt)
+      this.#minutes.set(epoch, { tags: set, newest: latest })
     }
   }
 }
@@ -99,7 +105,7 @@ export class ReplayMemory {
 interface Minute {
   readonly tags: TagSet
   /** The greatest sent_at of each device in this minute. */
-  readonly newest: Map<string, number>
+  readonly newest: SteadyMap<number>
 }
 
 /** A set of tags: open addressing over typed arrays, at most half full, 64 bytes a tag or less. */
@@ -109,6 +115,8 @@ export class TagSet {
     () => new Uint32Array(SLOTS_MIN * KEPT_WORDS),
   )
   readonly #sizes = new Uint32Array(SHARDS)
+  /** 1 where a shard has been recorded and must stay as it is: what is added goes into a copy of it. */
+  readonly #recorded = new Uint8Array(SHARDS)
 
   get size(): number {
     return this.#sizes.reduce((sum, size) => sum + size, 0)
@@ -121,27 +129,41 @@ export class TagSet {
 
   add(tag: Uint8Array): void {
     const number = tag[0]! % SHARDS
-    const shard = this.#shards[number]!
+    let shard = this.#shards[number]!
     const slot = slotOf(shard, tag)
     if (!isEmpty(shard, slot)) return
+    if (this.#recorded[number]) {
+      shard = shard.slice()
+      this.#shards[number] = shard
+      this.#recorded[number] = 0
+    }
     for (let i = 0; i < KEPT_WORDS; i++) shard[slot + i] = readU32(tag, 4 * i)
     this.#sizes[number]!++
     if (this.#sizes[number]! * KEPT_WORDS * 2 > shard.length) this.#shards[number] = doubled(shard)
   }
 
-  /** All that is in it, 16 bytes each. */
-  bytes(): Uint8Array {
-    const bytes = new Uint8Array(this.size * KEPT_BYTES)
-    let at = 0
-    for (const shard of this.#shards) {
-      for (let slot = 0; slot < shard.length; slot += KEPT_WORDS) {
-        if (isEmpty(shard, slot)) continue
-        for (let i = 0; i < KEPT_WORDS; i++) writeU32(bytes, at + 4 * i, shard[slot + i]!)
-        at += KEPT_BYTES
-      }
-    }
-    return bytes
+  /** What is in it now, 16 bytes each, in base64url. */
+  record(): Text {
+    const shards = [...this.#shards]
+    this.#recorded.fill(1)
+    return new Text({ [Symbol.iterator]: () => textOf(shards) })
   }
+}
+
+function* textOf(shards: readonly Uint32Array[]): Generator<string> {
+  const bytes = new Uint8Array(PART_BYTES)
+  let at = 0
+  for (const shard of shards) {
+    for (let slot = 0; slot < shard.length; slot += KEPT_WORDS) {
+      if (isEmpty(shard, slot)) continue
+      for (let i = 0; i < KEPT_WORDS; i++) writeU32(bytes, at + 4 * i, shard[slot + i]!)
+      at += KEPT_BYTES
+      if (at < PART_BYTES) continue
+      yield toBase64Url(bytes)
+      at = 0
+    }
+  }
+  yield toBase64Url(bytes.subarray(0, at))
 }
 
 /** Where in the shard the tag stands, or the empty slot where it would. */

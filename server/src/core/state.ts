@@ -16,7 +16,9 @@ import { Familiarity, type VisitRecord } from './familiarity.ts'
 import { type Ending, type Grant, Grants, NO_GRANT } from './grants.ts'
 import { Knocks, type KnocksRecord } from './knocks.ts'
 import { Lockout, type LockoutRecord } from './lockout.ts'
+import { Elements, elementsOf, type Recorded } from './recorded.ts'
 import { ReplayMemory, type ReplayRecord } from './replay.ts'
+import { SteadyMap } from './steady.ts'
 import { type Pending, Waiting } from './waiting.ts'
 
 /** The daemon's memory in one value: what opens every ledger file. */
@@ -52,7 +54,7 @@ export class State {
   /** For somebody's yes. */
   readonly waiting: Waiting
   /** When the devices were enrolled that somebody took up by knocking: a name may be given again. */
-  readonly #taken = new Map<string, readonly number[]>()
+  readonly #taken = new SteadyMap<readonly number[]>()
   #at = 0
 
   constructor(clock: Clock, freshnessMs: number) {
@@ -122,16 +124,16 @@ export class State {
     this.familiarity.forget(nowMs)
   }
 
-  checkpoint(): Checkpoint {
+  /** All of it as it is now: what is applied later is not in it, however late it is written. */
+  checkpoint(): Recorded<Checkpoint> {
     return {
       replay: this.replay.record(),
       burnt: this.burnt.record(),
       lockout: this.lockout.record(),
       knocks: this.knocks.record(),
-      grants: this.grants.list(),
-      ending: this.grants.listEnding(),
-      waiting: this.waiting.list(),
-      taken: [...this.#taken].flatMap(([id, times]) => times.map(time => `${id}@${time}`)),
+      ...this.grants.record(),
+      waiting: new Elements(this.waiting.list()),
+      taken: elementsOf(this.#taken, ([id, times]) => times.map(time => `${id}@${time}`)),
       visits: this.familiarity.record(),
       at: this.#at,
     }

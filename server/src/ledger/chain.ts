@@ -1,7 +1,8 @@
+import { letGo } from '../core/recorded.ts'
 import type { LedgerFiles, WritableFile } from './files.ts'
 import { filePath, type NumberedFile, numberedFiles } from './folder.ts'
 import { type Draft, encodeGroup, GENESIS, type Head, type Position } from './lines.ts'
-import { encodeOpening } from './opening.ts'
+import { type Opening, writeOpening } from './opening.ts'
 import type { Recovered } from './recover.ts'
 
 export interface ChainOptions {
@@ -93,22 +94,23 @@ export class Chain {
   /**
    * Makes a group durable, behind a checkpoint if the file begins with it, and says how many bytes
    * were written. The checkpoint is taken now: creating the file took a while, in which whoever
-   * waited for the group before has drawn conclusions from it.
+   * waited for the group before has drawn conclusions from it. What happens while it is being written
+   * is not in it, and waits for the next group.
    */
   async append(drafts: readonly Draft[], now: number, state: () => unknown): Promise<number> {
     const current = this.#current!
     let group: ReturnType<typeof encodeGroup>
     let bytes: number
     try {
-      const opening = this.atStart
-        ? encodeOpening(this.#last, now, state(), drafts.length === 0)
-        : { chunks: [], bytes: 0, head: this.head }
-      group = encodeGroup(opening.head, drafts, this.atStart ? 1 : 0)
+      const { atStart } = this
+      const opening: Opening = atStart
+        ? await this.#open(current.file, now, state(), drafts.length === 0)
+        : { bytes: 0, head: this.head, rest: NOTHING }
+      group = encodeGroup(opening.head, drafts, atStart ? 1 : 0)
       bytes = opening.bytes + group.bytes.length
-      const begun = opening.chunks.slice(0, -1)
-      const rest = Buffer.concat([...opening.chunks.slice(-1), group.bytes])
-      await this.#makeDurable(current.file, [...begun, rest])
-      if (this.atStart) current.fullAt = opening.bytes + this.#options.maxFileBytes
+      await writeAll(current.file, Buffer.concat([opening.rest, group.bytes]))
+      await this.#makeDurable(current.file)
+      if (atStart) current.fullAt = opening.bytes + this.#options.maxFileBytes
       // From here on the file stays, whatever comes: who has overtaken us may have read it.
       if (await this.#isOvertaken()) throw new Overtaken()
     } catch (error) {
@@ -128,15 +130,16 @@ export class Chain {
     await current?.file.close().catch(() => {})
   }
 
-  async #makeDurable(file: WritableFile, chunks: readonly Uint8Array[]): Promise<void> {
-    const { folder, files } = this.#options
-    for (const bytes of chunks) {
-      for (let offset = 0; offset < bytes.length; ) {
-        const written = await file.write(bytes.subarray(offset))
-        if (written <= 0) throw new Error('the disk took nothing')
-        offset += written
-      }
+  async #open(file: WritableFile, at: number, state: unknown, alone: boolean): Promise<Opening> {
+    try {
+      return await writeOpening(this.#last, at, state, alone, chunk => writeAll(file, chunk))
+    } finally {
+      letGo(state)
     }
+  }
+
+  async #makeDurable(file: WritableFile): Promise<void> {
+    const { folder, files } = this.#options
     await file.datasync()
     if (this.atStart) await files.syncFolder(folder)
   }
@@ -164,5 +167,15 @@ export class Chain {
     const sizes = new Map(seen.map(({ number, bytes }) => [number, bytes]))
     // Old files may be archived at any time; none may appear or grow.
     if (others.some(({ number, bytes }) => sizes.get(number) !== bytes)) throw new Overtaken()
+  }
+}
+
+const NOTHING = Buffer.alloc(0)
+
+async function writeAll(file: WritableFile, bytes: Buffer): Promise<void> {
+  for (let offset = 0; offset < bytes.length; ) {
+    const written = await file.write(bytes.subarray(offset))
+    if (written <= 0) throw new Error('the disk took nothing')
+    offset += written
   }
 }

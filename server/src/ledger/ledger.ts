@@ -1,4 +1,5 @@
 import { fail, ok, type Result } from '@oneknock/shared'
+import type { Recorded } from '../core/recorded.ts'
 import type { LedgerFiles } from './files.ts'
 import type { Head, LedgerEvent } from './lines.ts'
 import { anotherDaemon, type LedgerError, type LedgerFailure, type LedgerNote } from './notes.ts'
@@ -14,9 +15,10 @@ export interface LedgerOptions<E extends LedgerEvent, C> {
   /**
    * The present state, which becomes the first line of every new file. It must hold the effect of
    * every event whose append has resolved (so: apply it no later than in the first continuation of
-   * that promise), and may hold that of events still under way.
+   * that promise), and may hold that of events still under way. It is written over many turns of the
+   * loop, and must not change meanwhile.
    */
-  readonly checkpoint: () => C
+  readonly checkpoint: () => Recorded<C>
   /** Called while opening, at most once, before any `replay`. */
   readonly restore: (checkpoint: C) => void
   /**

@@ -9,7 +9,7 @@ import {
   totpCode,
   totpStep,
 } from '../../../shared/src/index.ts'
-import { NOON, SECRET, user } from '../kit.ts'
+import { asRead, NOON, SECRET, user } from '../kit.ts'
 
 const code = (step: number): Factor => ({ kind: 'totp', code: totpCode(SECRET, step) })
 const NOW = totpStep(NOON)
@@ -36,7 +36,7 @@ function use(burnt: Burnt, factor: Factor, now = NOON, who = alice): string {
 
 const copyOf = (burnt: Burnt): Burnt => {
   const copy = new Burnt()
-  copy.restore(JSON.parse(JSON.stringify(burnt.record())))
+  copy.restore(asRead(burnt.record()))
   return copy
 }
 

@@ -9,7 +9,7 @@ import {
   Lockout,
   USER_DAILY_MAX,
 } from '../../../server/src/core/lockout.ts'
-import { NOON } from '../kit.ts'
+import { asRead, NOON } from '../kit.ts'
 
 const STOLEN = 'alice/laptop'
 const OTHER = 'alice/phone'
@@ -29,7 +29,7 @@ function lock(lockout: Lockout, device: string, now: number): number {
 
 const copyOf = (lockout: Lockout): Lockout => {
   const copy = new Lockout()
-  copy.restore(JSON.parse(JSON.stringify(lockout.record())))
+  copy.restore(asRead(lockout.record()))
   return copy
 }
 

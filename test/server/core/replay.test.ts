@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ReplayMemory, TagSet } from '../../../server/src/core/replay.ts'
-import { EPOCH_MS, epochOf, TAG_BYTES, toHex } from '../../../shared/src/index.ts'
-import { FRESHNESS_MS, NOON } from '../kit.ts'
+import { EPOCH_MS, epochOf, fromBase64Url, TAG_BYTES, toHex } from '../../../shared/src/index.ts'
+import { asRead, FRESHNESS_MS, NOON } from '../kit.ts'
 
 const tag = fc.uint8Array({ minLength: TAG_BYTES, maxLength: TAG_BYTES })
 /** Tags that share their shard, their slot, or all but one byte. */
@@ -30,7 +30,9 @@ describe('a set of tags', () => {
         }
         for (const one of [...added, ...asked]) expect(set.has(one)).toBe(model.has(kept(one)))
         expect(set.size).toBe(model.size)
-        const bytes = set.bytes()
+        const recorded = set.record()
+        for (const one of asked) set.add(one)
+        const bytes = fromBase64Url(asRead(recorded))!
         const listed = Array.from({ length: bytes.length / 16 }, (_, i) =>
           toHex(bytes, 16 * i, 16 * i + 16),
         )
@@ -92,7 +94,7 @@ describe('the replay memory', () => {
 
   const copyOf = (memory: ReplayMemory): ReplayMemory => {
     const copy = new ReplayMemory(FRESHNESS_MS)
-    copy.restore(JSON.parse(JSON.stringify(memory.record())))
+    copy.restore(asRead(memory.record()))
     return copy
   }
 

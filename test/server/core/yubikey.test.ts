@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { LocalYubiKey } from '../../../server/src/core/directory.ts'
 import { Burnt, checkFactor } from '../../../server/src/core/factors.ts'
 import { fromModhex, parseYubiKeyOtp, yubiKeyCounter } from '../../../server/src/core/yubikey.ts'
-import { NOON, user } from '../kit.ts'
+import { asRead, NOON, user } from '../kit.ts'
 import { hasYkgenerate, touch as touchOf } from '../touch.ts'
 
 const hex = (text: string) => Uint8Array.from(Buffer.from(text, 'hex'))
@@ -67,7 +67,7 @@ describe('a YubiKey OTP', () => {
       expect(use(touch(9, 0, { ...TOKEN, publicId: 'cccccccc' }))).toBe('wrong')
 
       const restored = new Burnt()
-      restored.restore(JSON.parse(JSON.stringify(burnt.record())))
+      restored.restore(asRead(burnt.record()))
       expect(restored.has({ kind: 'yubikey', id: TOKEN.publicId, counter: 8 * 256 })).toBe(true)
       expect(restored.has({ kind: 'yubikey', id: TOKEN.publicId, counter: 8 * 256 + 1 })).toBe(
         false,

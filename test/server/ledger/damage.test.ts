@@ -1,10 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encodeGroup, GENESIS, parseLine } from '../../../server/src/ledger/lines.ts'
-import { encodeOpening } from '../../../server/src/ledger/opening.ts'
 import { verifyLedger } from '../../../server/src/ledger/read.ts'
 import { Disk, FOLDER, pathOf } from './disk.ts'
-import { live, tryToLive } from './kit.ts'
+import { live, openingOf, tryToLive } from './kit.ts'
 
 /** Three files; the last one holds a group of one line and one of three behind its checkpoint. */
 async function threeFiles(text = ''): Promise<Disk> {
@@ -167,7 +166,7 @@ test('a file that goes on from elsewhere than where the one before ends is named
 
 test('a mark that does not count its group is damage', async () => {
   const json = JSON.stringify({ event: 'counted', id: 1 })
-  const opening = encodeOpening(undefined, 1, [], true)
+  const opening = await openingOf(undefined, 1, [], true)
   const two = encodeGroup(opening.head, [
     { at: 1, json },
     { at: 1, json },

@@ -5,7 +5,9 @@ import {
   type LedgerOptions,
   openLedger,
 } from '../../../server/src/ledger/ledger.ts'
+import type { Position } from '../../../server/src/ledger/lines.ts'
 import type { LedgerFailure, LedgerNote } from '../../../server/src/ledger/notes.ts'
+import { writeOpening } from '../../../server/src/ledger/opening.ts'
 import { FOLDER } from './disk.ts'
 
 export interface Counted {
@@ -70,6 +72,19 @@ export async function live(files: LedgerFiles, overrides: Overrides = {}): Promi
   const life = await tryToLive(files, overrides)
   if (!life.ok) throw new Error(life.error.message)
   return life.value
+}
+
+/** A checkpoint as it is written: chunk by chunk. */
+export async function openingOf(
+  after: Position | undefined,
+  at: number,
+  state: unknown,
+  alone: boolean,
+) {
+  const chunks: Buffer[] = []
+  const write = async (chunk: Buffer) => void chunks.push(chunk)
+  const { bytes, head, rest } = await writeOpening(after, at, state, alone, write)
+  return { chunks: [...chunks, rest], bytes, head }
 }
 
 export const turns = async (count: number): Promise<void> => {

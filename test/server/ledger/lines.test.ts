@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { Elements, Members, Text } from '../../../server/src/core/recorded.ts'
 import { encodeGroup, GENESIS, parseLine, parseOpening } from '../../../server/src/ledger/lines.ts'
-import { encodeOpening } from '../../../server/src/ledger/opening.ts'
 import { piecesOf } from '../../../server/src/ledger/pieces.ts'
 import { Disk, pathOf } from './disk.ts'
-import { live } from './kit.ts'
+import { live, openingOf } from './kit.ts'
 
 const linesOf = (bytes: Buffer): Buffer[] =>
   bytes
@@ -60,9 +60,9 @@ describe('a line', () => {
 })
 
 describe('a checkpoint', () => {
-  test('carries the state and says where the chain goes on from', () => {
+  test('carries the state and says where the chain goes on from', async () => {
     const after = { file: 3, bytes: 1234, seq: 41, hash: 'cd'.repeat(32) }
-    const { chunks, bytes, head } = encodeOpening(after, 5, { codes: [1, 2] }, true)
+    const { chunks, bytes, head } = await openingOf(after, 5, { codes: [1, 2] }, true)
     const whole = Buffer.concat(chunks)
     expect(whole.length).toBe(bytes)
     expect(head.seq).toBe(42)
@@ -73,8 +73,8 @@ describe('a checkpoint', () => {
     })
   })
 
-  test('leaves the mark to the last line of its group', () => {
-    const opening = encodeOpening(undefined, 5, [], false)
+  test('leaves the mark to the last line of its group', async () => {
+    const opening = await openingOf(undefined, 5, [], false)
     const json = JSON.stringify({ event: 'counted' })
     const { bytes } = encodeGroup(opening.head, [{ at: 6, json }], 1)
     const [line] = linesOf(bytes)
@@ -84,10 +84,10 @@ describe('a checkpoint', () => {
     expect(parseLine(line!, opening.head)).toMatchObject({ value: { seq: 2, commit: 2 } })
   })
 
-  test('is written in chunks, each a small part of a large state', () => {
+  test('is written in chunks, each a small part of a large state', async () => {
     const one = 'ä€𝄞'.repeat(1000)
     const state = { few: [1], many: Object.fromEntries([...Array(400).keys()].map(i => [i, one])) }
-    const { chunks, bytes } = encodeOpening(undefined, 5, state, true)
+    const { chunks, bytes } = await openingOf(undefined, 5, state, true)
     expect(chunks.length).toBeGreaterThan(3)
     expect(Math.max(...chunks.map(chunk => chunk.length))).toBeLessThan(bytes / 3)
     expect(parseOpening(linesOf(Buffer.concat(chunks))[0]!)).toMatchObject({
@@ -99,6 +99,20 @@ describe('a checkpoint', () => {
     const field = fc.option(fc.jsonValue(), { nil: undefined })
     fc.assert(
       fc.property(fc.oneof(fc.jsonValue(), fc.dictionary(fc.string(), field)), state => {
+        expect([...piecesOf(state)].join('')).toBe(JSON.stringify(state))
+      }),
+    )
+  })
+
+  test('is that of the large parts of a state as well, whole or with their ends across pieces', () => {
+    const members = fc.dictionary(fc.string(), fc.jsonValue())
+    const parts = fc.record({
+      members: members.map(each => new Members(Object.entries(each), () => {})),
+      elements: fc.array(fc.jsonValue()).map(each => new Elements(each)),
+      text: fc.array(fc.string()).map(each => new Text(each)),
+    })
+    fc.assert(
+      fc.property(fc.array(parts), state => {
         expect([...piecesOf(state)].join('')).toBe(JSON.stringify(state))
       }),
     )
