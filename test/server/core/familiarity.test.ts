@@ -102,4 +102,14 @@ describe('familiarity', () => {
     expect(asRead(again.record())).toEqual(asRead(known.record()))
     expect(again.visits('anna', CAFE, 2 * HOUR)).toBe(1)
   })
+
+  it('is written down as it was, whoever comes meanwhile', () => {
+    const known = new Familiarity()
+    known.come('anna', HOME, HOUR, 0)
+    const recorded = known.record()
+    known.come('anna', CAFE, 2 * HOUR, HOUR)
+    known.come('bert', HOME, 2 * HOUR, HOUR)
+    expect(asRead(recorded)).toMatchObject([{ user: 'anna', until: HOUR }])
+    expect(asRead(known.record())).toHaveLength(3)
+  })
 })

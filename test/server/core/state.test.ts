@@ -293,7 +293,10 @@ describe('an enrolment that somebody took up', () => {
       enrolled('alice/laptop', 3),
       enrolled('alice/@http', 0),
     ]
+    before.apply(taken[0]!, 1000)
+    const recorded = before.checkpoint()
     for (const event of [...taken, ...taken]) before.apply(event, 1000)
+    expect(asRead(recorded).taken).toEqual(['alice/laptop@1'])
     expect(asRead(before.checkpoint()).taken).toEqual([
       'alice/laptop@1',
       'alice/laptop@3',
