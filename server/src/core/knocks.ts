@@ -58,6 +58,8 @@ const NOTHING: readonly Kept[] = []
 
 const DONE = Promise.resolve()
 
+const isOver = ({ at }: Remembered, nowMs: number): boolean => nowMs - at > REMEMBER_MS
+
 /** All but the address and the time: packets of one knock agree in it. */
 export const askOf = ({ verb, factor, services, lifetime }: Knock): string =>
   JSON.stringify([verb, factor.kind, factor.code, services, lifetime])
@@ -69,19 +71,20 @@ export class Knocks {
 
   find(device: string, knock: string, nowMs: number): KnownKnock | undefined {
     const kept = this.#of(device).find(one => one.knock === knock)
-    return kept && nowMs - kept.at <= REMEMBER_MS ? kept.known : undefined
+    return kept && !isOver(kept, nowMs) ? kept.known : undefined
   }
 
   /** Remembers what became of a knock; of one that is known already, what has become of it since. */
   put(device: string, knock: string, outcome: Outcome, at: number): void {
-    const before = this.find(device, knock, at)
-    if (before) {
-      this.change(before, outcome)
+    const kept = this.#of(device)
+    const before = kept.find(one => one.knock === knock)
+    if (before && !isOver(before, at)) {
+      this.change(before.known, outcome)
       return
     }
     const known: KnownKnock = { device, outcome, joinable: undefined, done: DONE }
-    const others = this.#of(device).filter(one => one.knock !== knock)
-    const latest = [...others, { knock, at, outcome, known }].slice(-REMEMBER_MAX)
+    const others = before ? kept.filter(one => one !== before) : kept
+    const latest = [...others.slice(1 - REMEMBER_MAX), { knock, at, outcome, known }]
     this.#devices.set(device, latest)
   }
 
@@ -104,9 +107,10 @@ export class Knocks {
 
   forget(nowMs: number): void {
     for (const [device, kept] of this.#devices) {
-      const left = kept.filter(({ at }) => nowMs - at <= REMEMBER_MS)
+      if (!kept.some(one => isOver(one, nowMs))) continue
+      const left = kept.filter(one => !isOver(one, nowMs))
       if (left.length === 0) this.#devices.delete(device)
-      else if (left.length < kept.length) this.#devices.set(device, left)
+      else this.#devices.set(device, left)
     }
   }
 
