@@ -20,7 +20,8 @@ describeWithNamespaces('nftables: one channel to nft', () => {
   beforeAll(async () => {
     namespace = new Namespace(await holdNamespace())
     folder = mkdtempSync(join(tmpdir(), 'okn-channel-'))
-    const script = `#!/bin/sh\nexec ${namespace.enter.join(' ')} nft "$@"\n`
+    const note = `echo "$*" >>${join(folder, 'starts')}`
+    const script = `#!/bin/sh\n${note}\nexec ${namespace.enter.join(' ')} nft "$@"\n`
     writeFileSync(join(folder, 'nft'), script, { mode: 0o755 })
   })
   beforeEach(async () => {
@@ -121,6 +122,22 @@ describeWithNamespaces('nftables: one channel to nft', () => {
     const printed = await channel.run('list set inet t s')
     expect(printed.match(/10\.0\.\d+\.\d+/g)).toHaveLength(many.length)
     expect(printed).not.toContain('datatype')
+  })
+
+  it('gives a long command a process of its own, however many doors the child', async () => {
+    await namespace.nft(OPEN)
+    writeFileSync(join(folder, 'starts'), '')
+    const many = Array.from({ length: 3_000 }, (_, i) => `10.0.${i >> 8}.${i & 255}`)
+    await channel.run(add(many.join(', ')))
+    await Promise.all(many.map(address => channel.run(open(address, 9_999, false))))
+    expect((await inSet()).match(/10\.0\.\d+\.\d+/g)).toHaveLength(many.length)
+    expect(Object.keys(await timeouts())).toHaveLength(many.length)
+    const starts = readFileSync(join(folder, 'starts'), 'utf8').trim().split('\n')
+    expect(starts.sort()).toEqual(['-f -', '-i'])
+    await expect(channel.run(add([...many, 'nonsense'].join(', ')))).rejects.toMatchObject({
+      code: 'failed',
+    })
+    expect(events).toEqual([])
   })
 
   it('leaves no history of what it was told, wherever nft would look for a place', async () => {

@@ -2,7 +2,7 @@ import type { Clock } from '../../core/clock.ts'
 import type { Report } from '../guard/events.ts'
 import { HookError } from '../hook.ts'
 import { type Answer, errorOf } from './answer.ts'
-import { type Command, isHopeful, lineOf } from './command.ts'
+import { type Command, isHopeful, isLong, lineOf } from './command.ts'
 import { InteractiveNft } from './interactive.ts'
 import { runOnce } from './one-shot.ts'
 
@@ -139,7 +139,8 @@ export class Channel {
     const line = lineOf(commands, this.#options.clock.monotonic(), assured)
     const limit = LINE_LIMIT + Math.ceil(line.length / CHARACTERS_PER_MS)
     try {
-      const answer = await this.#keptChild()?.ask(line, limit)
+      const child = this.#keptChild()
+      const answer = commands.some(isLong) ? undefined : await child?.ask(line, limit)
       if (answer && answer.kind !== 'gone') return answer
       const { program, flags } = this.#options
       return await runOnce(program, line, limit, flags)

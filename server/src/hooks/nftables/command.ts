@@ -15,6 +15,16 @@ export interface Ends {
 /** Whether it may be refused for what is there already. */
 export const isHopeful = (command: Command): boolean => typeof command !== 'string' && command.fresh
 
+/** Characters of a command that a child is given. */
+const CHILD_CHARACTERS = 20_000
+
+/**
+ * Whether a process of its own is quicker: a child reads what it is told a character at a time, which
+ * takes it a microsecond for each, and keeps a copy. Doors never are: people open no processes.
+ */
+export const isLong = (command: Command): boolean =>
+  typeof command === 'string' && command.length > CHILD_CHARACTERS
+
 /**
  * One line for all, in their order. Ends that follow each other are set together: ten times as fast.
  * `assured`: in words that hold whatever is there.
