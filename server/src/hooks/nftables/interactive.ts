@@ -14,12 +14,6 @@ const TAIL = 256
 /** Milliseconds that it has to end by itself once its input has ended. */
 const END_LIMIT = 1_000
 
-/**
- * Where nft can keep no history of what it is told. It would write it below HOME, without one into the
- * root folder, and each child would read all of it back: 29 MB were seen to take a second and a half.
- */
-const NO_HISTORY = '/dev/null'
-
 /** One `nft -i` process. It takes a line at a time. */
 export class InteractiveNft {
   readonly #child: ChildProcessWithoutNullStreams
@@ -39,8 +33,7 @@ export class InteractiveNft {
 
   constructor(program: string, flags: readonly string[] = []) {
     // Without `-e`: to echo costs more than the command, and grows with the set.
-    const env = { ...CHILD_ENV, HOME: NO_HISTORY }
-    this.#child = spawn(program, [...flags, '-i'], { env, cwd: '/', stdio: 'pipe' })
+    this.#child = spawn(program, [...flags, '-i'], { env: CHILD_ENV, cwd: '/', stdio: 'pipe' })
     this.#child.stdout.setEncoding('utf8').on('data', chunk => this.#read(chunk))
     this.#child.stderr.setEncoding('utf8').on('data', chunk => {
       this.#complaint += chunk
