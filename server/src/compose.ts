@@ -2,7 +2,7 @@ import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import { fail, ok, type Result } from '@oneknock/shared'
 import { ask } from './compose/approvals.ts'
 import { type StartError, StartFailure, step } from './compose/failure.ts'
-import { makeHooks, serves } from './compose/hooks.ts'
+import { makeHooks, serves, startHooks } from './compose/hooks.ts'
 import { makeHttp, planOf } from './compose/http.ts'
 import { logLedger, logUdp } from './compose/notes.ts'
 import { makeRadius, radiusPlanOf } from './compose/radius.ts'
@@ -144,10 +144,6 @@ async function start(
   while (!keyring.hints.isCurrent)
 
   const hooks = makeHooks(() => current, clock, log, record)
-  for (const hook of hooks) {
-    await step('hook', hook.start())
-    undo.push(() => hook.stop())
-  }
   const doors = new Doors({
     hooksOf: name => hooks.filter(hook => serves(hook, current.config.services.get(name))),
     report: ({ opening, ...fault }) => {
@@ -183,7 +179,10 @@ async function start(
     replyTag: nativeReplyTag,
     validate: makeValidator(() => current, clock, log),
   })
-  await step('hook', gatekeeper.resume(hooks))
+  await step(
+    'hook',
+    gatekeeper.resume(hooks, wanted => startHooks(hooks, wanted, current.config.services, undo)),
+  )
 
   const upkeep = new Upkeep({ clock, keyring, state, gatekeeper, counters, log })
   upkeep.start()

@@ -30,6 +30,10 @@ export interface DoorsOptions {
   readonly isPersonal?: IsPersonal
 }
 
+/** What hooks hold open, as far as they said when they were started. */
+export type Found = ReadonlyMap<Hook, readonly Opening[]>
+const NOTHING_FOUND: Found = new Map()
+
 /** What becomes of closing: what the first try met, and in the end whether it was done before `stop`. */
 export interface Closing {
   readonly tried: Promise<Fault | undefined>
@@ -70,7 +74,12 @@ export class Doors {
     for (const { action, opening } of this.#openings.set(needOf(grant))) {
       if (action === 'close') this.#shut(opening)
     }
-    const opened = this.#openings.keysOf(grant.id).map(key => this.#ensure(key))
+    return this.reach(grant.id)
+  }
+
+  /** The same for what a grant is known to need. */
+  reach(grant: string): Promise<Fault | undefined> {
+    const opened = this.#openings.keysOf(grant).map(key => this.#ensure(key))
     return opened.length === 1 ? opened[0]! : Promise.all(opened).then(first)
   }
 
@@ -95,13 +104,41 @@ export class Doors {
     }
   }
 
+  /** After a start: what hooks have open already, for as long as it is needed, need not be opened. */
+  learn(found: Found): void {
+    const holders = new Map<string, Hook[]>()
+    for (const [hook, openings] of found) {
+      for (const opening of openings) {
+        const key = openingKey(opening)
+        if (this.#openings.get(key)?.until !== opening.until) continue
+        holders.set(key, [...(holders.get(key) ?? []), hook])
+      }
+    }
+    for (const [key, hooks] of holders) {
+      const needed = this.#openings.get(key)!
+      if (!this.#hooksOf(needed).every(hook => hooks.includes(hook))) continue
+      for (const hook of hooks) this.#mayHold(key, hook)
+      this.#held.set(key, needed.until)
+    }
+  }
+
+  /** Whether all that a grant is known to need is open, for as long as it is needed. */
+  holds(grant: string): boolean {
+    const keys = this.#openings.keysOf(grant)
+    const isHeld = (key: string) => this.#held.get(key) === this.#openings.get(key)!.until
+    return keys.length > 0 && keys.every(isHeld)
+  }
+
   /**
    * After a start or a reload: closes what a hook holds open and no grant explains, and notices what
-   * a hook has let go of: `need` has it opened again.
+   * a hook has let go of: `need` has it opened again. Who was found to hold what is not asked.
    */
-  async settle(hooks: readonly Hook[]): Promise<void> {
-    const lists = await Promise.all(hooks.map(hook => hook.list()))
-    const keys = new Map(hooks.map((hook, i) => [hook, new Set(lists[i]!.map(openingKey))]))
+  async settle(hooks: readonly Hook[], found: Found = NOTHING_FOUND): Promise<void> {
+    const lists = await Promise.all(hooks.map(hook => found.get(hook) ?? hook.list()))
+    const keys = new Map<Hook, ReadonlySet<string>>()
+    hooks.forEach((hook, i) => {
+      if (!found.has(hook)) keys.set(hook, new Set(lists[i]!.map(openingKey)))
+    })
     for (const opening of this.#openings.list()) {
       const key = openingKey(opening)
       const lacking = this.#hooksOf(opening).some(hook => keys.get(hook)?.has(key) === false)

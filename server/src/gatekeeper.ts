@@ -30,7 +30,7 @@ import type { State } from './core/state.ts'
 import { authenticate, type Freshness, type SilentStage, stopsAtOnce } from './core/verify.ts'
 import type { Counters } from './counters.ts'
 import type { Doors } from './doors.ts'
-import { GRANT_ID_BYTES, Granting } from './granting.ts'
+import { GRANT_ID_BYTES, Granting, type StartHooks } from './granting.ts'
 import type { Hook } from './hooks/hook.ts'
 import {
   type Attempt,
@@ -275,8 +275,8 @@ export class Gatekeeper {
   }
 
   /** After a start: makes hooks and grants agree, with the time that is left. */
-  async resume(hooks: readonly Hook[]): Promise<void> {
-    await this.#granting.resume(hooks)
+  async resume(hooks: readonly Hook[], start?: StartHooks): Promise<void> {
+    await this.#granting.resume(hooks, start)
     this.approvals.endExpired()
     this.approvals.revise()
   }

@@ -1,8 +1,9 @@
 import { toHex } from '@oneknock/shared'
 import type { Event } from './core/events.ts'
 import type { EndedWhy, Ending, Grant } from './core/grants.ts'
+import type { Opening } from './core/openings.ts'
 import { stillAllowed } from './core/policy.ts'
-import type { Fault } from './doors.ts'
+import type { Fault, Found } from './doors.ts'
 import type { GatekeeperParts } from './gatekeeper.ts'
 import type { Hook } from './hooks/hook.ts'
 
@@ -12,6 +13,20 @@ export type GrantingParts = Pick<
   GatekeeperParts,
   'clock' | 'random' | 'state' | 'directory' | 'record' | 'doors'
 >
+
+/** Starts the hooks, with these open where that can be; what they hold then, as far as they say. */
+export type StartHooks = (wanted: readonly Opening[]) => Promise<Found>
+/** They are up already. */
+const STARTED: StartHooks = async () => new Map()
+
+/** A grant that the directory allows no longer, or not whole. */
+interface Revoked {
+  readonly ending: Ending
+  /** What is left of it, opened by nobody yet. */
+  readonly left: Grant | undefined
+  /** Whether it came on record. */
+  readonly noted: Promise<boolean>
+}
 
 /** From a grant that is on record to the last of its doors closed. */
 export class Granting {
@@ -24,15 +39,16 @@ export class Granting {
   /** Opens what the grant gives. If a hook fails, the grant has failed, and what had opened is rolled back. */
   async open(grant: Grant): Promise<void> {
     const { doors, state } = this.#parts
-    const { id, device } = grant
     // Whatever is awaited, the grant may have ended meanwhile; then it is being closed already.
+    if (state.grants.get(grant.id)) await this.#opened(grant, doors.need(grant))
+  }
+
+  async #opened(grant: Grant, opening: Promise<Fault | undefined>): Promise<void> {
+    const { state } = this.#parts
+    const { id, device } = grant
+    const fault = await opening
     if (!state.grants.get(id)) return
-    const fault = await doors.need(grant)
-    if (!state.grants.get(id)) return
-    if (!fault) {
-      for (const old of state.grants.supersededBy(grant)) this.#fold(old, grant)
-      return
-    }
+    if (!fault) return this.#foldOlder(grant)
     const { service } = fault.opening
     const noted = this.#happens({
       event: 'failed',
@@ -93,20 +109,29 @@ export class Granting {
 
   /** Ends what the directory allows no longer, and its connections with it; resolves when that was tried. */
   async revise(): Promise<void> {
-    await Promise.all(this.#revoke().map(ending => this.#close(ending)))
+    const revoked = this.#revoke()
+    for (const { left, noted } of revoked) {
+      if (left) void noted.then(durable => (durable ? this.open(left) : undefined))
+    }
+    await Promise.all(revoked.map(({ ending }) => this.#close(ending)))
   }
 
   /** After a start: makes hooks and grants agree, with the time that is left. */
-  async resume(hooks: readonly Hook[]): Promise<void> {
+  async resume(hooks: readonly Hook[], start: StartHooks = STARTED): Promise<void> {
     const { state, clock, doors } = this.#parts
     const { grants } = state
     state.keepTime(clock.now())
     for (const { id } of grants.expired()) grants.end(id, 'expired')
     this.#revoke()
     const endings = grants.listEnding()
-    await Promise.all(grants.list().map(grant => this.open(grant)))
+    for (const grant of grants.list()) doors.adopt(grant)
+    const found = await start(doors.list())
+    doors.learn(found)
+    const shut = grants.list().filter(({ id }) => !doors.holds(id))
+    for (const grant of grants.list()) if (doors.holds(grant.id)) this.#foldOlder(grant)
+    await Promise.all(shut.map(grant => this.#opened(grant, doors.reach(grant.id))))
     for (const { grant } of endings) doors.adopt(grant)
-    await doors.settle(hooks)
+    await doors.settle(hooks, found)
     await Promise.all(endings.map(ending => this.#close(ending)))
   }
 
@@ -118,21 +143,23 @@ export class Granting {
   }
 
   /** Takes away what the directory allows no longer; what is left of a grant becomes one of its own. */
-  #revoke(): Ending[] {
+  #revoke(): Revoked[] {
     const { state, directory, random, doors } = this.#parts
     return state.grants.list().flatMap(grant => {
       const { id, user } = grant
       const services = stillAllowed(directory(), grant)
       if (services.length === grant.services.length) return []
-      const left = services.length > 0 && { ...grant, id: toHex(random(GRANT_ID_BYTES)), services }
+      const left =
+        services.length > 0 ? { ...grant, id: toHex(random(GRANT_ID_BYTES)), services } : undefined
       const ending = { event: 'ending', grant: id, user, why: 'removed' } as const
       const noted = this.#happens({ ...ending, ...(left && { left }) })
-      if (left) {
-        doors.adopt(left)
-        void noted.then(durable => (durable ? this.open(left) : undefined))
-      }
-      return state.grants.getEnding(id)!
+      if (left) doors.adopt(left)
+      return { ending: state.grants.getEnding(id)!, left, noted }
     })
+  }
+
+  #foldOlder(grant: Grant): void {
+    for (const old of this.#parts.state.grants.supersededBy(grant)) this.#fold(old, grant)
   }
 
   /** The older grant's openings are the newer's too, and last as long: no door moves. */

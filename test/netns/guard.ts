@@ -5,7 +5,7 @@ import type { Service } from '../../server/src/core/directory.ts'
 import type { Opening } from '../../server/src/core/openings.ts'
 import type { GuardEvent } from '../../server/src/hooks/guard/events.ts'
 import type { HookConfig } from '../../server/src/hooks/hook.ts'
-import { type CuttingHook, HookError, type LivingHook } from '../../server/src/hooks/hook.ts'
+import { type CuttingHook, HookError, type ReopeningHook } from '../../server/src/hooks/hook.ts'
 import type { Namespace } from './namespace.ts'
 import { type GuardBackend, unprivileged } from './rights.ts'
 import { Remote } from './rpc.ts'
@@ -20,7 +20,7 @@ export interface GuardOptions extends Partial<HookConfig> {
 }
 
 /** A guard's hook as its own process in a namespace: as the daemon runs it, and as it can be killed. */
-export class Guard implements LivingHook, CuttingHook {
+export class Guard implements ReopeningHook, CuttingHook {
   readonly name: GuardBackend
   readonly events: GuardEvent[] = []
   readonly #process: ChildProcess
@@ -74,6 +74,10 @@ export class Guard implements LivingHook, CuttingHook {
 
   start(): Promise<void> {
     return this.#call('start', this.#settings, this.name)
+  }
+
+  startWith(wanted: readonly Opening[]): Promise<readonly Opening[]> {
+    return this.#call('startWith', this.#settings, this.name, wanted)
   }
 
   /** Lets the hook stop, and then its process end. */

@@ -132,6 +132,48 @@ describeGuards('the guard itself', (fixture, backend) => {
     expect(await stranger.probe('tcp', server.v4, 22)).toBe('silent')
   })
 
+  it('starts with the doors that are wanted, and tells what else an earlier run left open', async () => {
+    const { client, stranger, server } = fixture.lab
+    await Promise.all([server.listen('tcp', 22), server.listen('udp', 5000)])
+    const services = [ssh, game]
+    const first = fixture.guard({ services })
+    await first.start()
+    const left = opening('ssh', stranger.v4)
+    for (const door of [left, opening('ssh', client.v4, 20_000)]) await first.open(door)
+    await first.kill()
+
+    const wanted = [
+      // Its end has moved; the others are new.
+      opening('ssh', client.v4, 30_000),
+      opening('ssh', '2001:db8:0:1::/64', 50_000),
+      opening('game', client.v4, 40_000),
+    ]
+    const second = fixture.guard({ services })
+    const found = await second.startWith([...wanted, opening('gone', client.v4)])
+    expect(second.events).toMatchObject([{ kind: 'guard-up', adopted: true, openings: 4 }])
+    expect(found).toHaveLength(4)
+    expect(found).toEqual(expect.arrayContaining(wanted))
+    expect(await second.list()).toEqual(expect.arrayContaining(wanted))
+    expect(await client.reach('udp', server.v4, 5000)).toBe('open')
+    expect(await stranger.reach('tcp', server.v4, 22)).toBe('open')
+    const stray = found.find(({ network }) => network.address === left.network.address)!
+    await second.close(stray)
+    expect(await stranger.probe('tcp', server.v4, 22)).toBe('silent')
+
+    // What the kernel was told, whoever reads it: all with their own ends.
+    await second.kill()
+    const third = fixture.guard({ services })
+    await third.start()
+    const told = await third.list()
+    expect(told).toHaveLength(wanted.length)
+    for (const { service, network, until } of wanted) {
+      const door = told.find(
+        other => other.service === service && other.network.address === network.address,
+      )
+      expect(Math.abs(door!.until - until)).toBeLessThan(ROUNDING[backend])
+    }
+  })
+
   it('opens nothing new when it is taken over with services that share a port', async () => {
     const { client, server } = fixture.lab
     await Promise.all([server.listen('tcp', 22), server.listen('tcp', 23)])

@@ -52,6 +52,32 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
+describe('after a start', () => {
+  it('what a hook has started with is closed there, though its service has gone to another', async () => {
+    const l = lab()
+    await l.one.open(opening)
+    l.doors.adopt(grant)
+    expect(l.doors.holds('g1')).toBe(false)
+    l.doors.learn(new Map([[l.one, [opening]]]))
+    expect(l.doors.holds('g1')).toBe(true)
+    l.current.hooks = [l.other]
+    expect(await l.doors.release('g1').closed).toBe(true)
+    expect(await l.open()).toEqual([[], []])
+    expect(l.doors.holds('g1')).toBe(false)
+  })
+
+  it('what one of two hooks has started with is opened at the other', async () => {
+    const l = lab()
+    l.current.hooks = [l.one, l.other]
+    await l.one.open(opening)
+    l.doors.adopt(grant)
+    l.doors.learn(new Map([[l.one, [opening]]]))
+    expect(l.doors.holds('g1')).toBe(false)
+    expect(await l.doors.reach('g1')).toBeUndefined()
+    expect(await l.open()).toEqual([[KEY], [KEY]])
+  })
+})
+
 describe('after a reload', () => {
   it('what a hook let go of is open again, and what it holds is not asked for', async () => {
     const l = lab()

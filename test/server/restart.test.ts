@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { TAKE_UP_MS } from '../../server/src/core/judge.ts'
 import { FAILURES_MAX } from '../../server/src/core/lockout.ts'
-import type { Opening } from '../../server/src/core/openings.ts'
+import { type Opening, openingKey } from '../../server/src/core/openings.ts'
 import { HookError } from '../../server/src/hooks/hook.ts'
 import { MemoryHook } from '../../server/src/hooks/memory.ts'
 import {
@@ -14,6 +14,7 @@ import {
   type Kit,
   kit,
   NOON,
+  network,
   SECRET,
   service,
   turns,
@@ -163,6 +164,69 @@ describe('a start', () => {
     later.state.restore(checkpoint)
     await later.gatekeeper.resume([hook])
     expect(hook.calls).toEqual(['close ssh 203.0.113.7'])
+  })
+
+  it('opens only what the hooks have not started with, and knows who holds the rest', async () => {
+    const k = kit({ services })
+    await k.send(k.packet({ services: ['ssh'], lifetime: 30 }))
+    await k.send(k.packet({ services: ['ssh'], lifetime: 3600 }), '203.0.113.8')
+    await k.send(k.packet({ services: ['wiki'], lifetime: 3600 }))
+    k.clock.pass(60_000)
+    const hook = forgetful(k.clock)
+    const later = kit({ services, clock: k.clock, ledger: k.lines, hook })
+    await later.gatekeeper.resume([hook], async wanted => {
+      expect(wanted.map(openingKey)).toEqual(['ssh 203.0.113.8', 'wiki 203.0.113.7'])
+      expect(hook.calls).toEqual([])
+      const [ssh, wiki] = wanted as [Opening, Opening]
+      const stray = { ...ssh, network: network('203.0.113.9') }
+      return new Map([[hook, [ssh, { ...wiki, until: wiki.until + 5_000 }, stray]]])
+    })
+    expect(hook.calls.sort()).toEqual([
+      'close ssh 203.0.113.7',
+      'close ssh 203.0.113.9',
+      'open wiki 203.0.113.7',
+    ])
+    hook.calls.length = 0
+    k.clock.pass(3600_000)
+    later.gatekeeper.endExpired()
+    await until(
+      () => whys(later),
+      ended => ended.length === 3,
+    )
+    expect(hook.calls.sort()).toEqual(['close ssh 203.0.113.8', 'close wiki 203.0.113.7'])
+  })
+
+  it('opens nothing before the hooks have started, not what is left of a grant either', async () => {
+    const k = kit({ services })
+    await k.send(k.packet({ services: ['ssh', 'wiki'] }))
+    const hook = forgetful(k.clock)
+    const users = [user('alice', 1, { services: ['wiki'] })]
+    const later = kit({ services, clock: k.clock, ledger: k.lines, hook, users })
+    await later.gatekeeper.resume([hook], async wanted => {
+      await turns()
+      expect(wanted.map(openingKey)).toEqual(['wiki 203.0.113.7'])
+      expect(hook.calls).toEqual([])
+      return new Map()
+    })
+    expect(hook.calls).toEqual([
+      'open wiki 203.0.113.7',
+      'close ssh 203.0.113.7',
+      'cut ssh 203.0.113.7',
+    ])
+  })
+
+  it('folds what was renewed, though its hooks have started with it', async () => {
+    const k = kit({ services })
+    await k.send(k.packet({ lifetime: 60 }))
+    await k.send(k.packet({ lifetime: 3600 }))
+    // The crash came before that line.
+    const ledger = k.lines.filter(({ event }) => event.event !== 'ended')
+    const hook = forgetful(k.clock)
+    const later = kit({ services, clock: k.clock, ledger, hook })
+    expect(later.state.grants.list()).toHaveLength(2)
+    await later.gatekeeper.resume([hook], async wanted => new Map([[hook, wanted]]))
+    expect(later.state.grants.list()).toHaveLength(1)
+    expect(hook.calls).toEqual([])
   })
 
   it('is not kept waiting by a door that cannot be closed', async () => {

@@ -1,12 +1,14 @@
 import type { Clock } from '../core/clock.ts'
 import type { Service } from '../core/directory.ts'
+import type { Opening } from '../core/openings.ts'
 import { type Message, makeDelivery } from '../delivery.ts'
+import type { Found } from '../doors.ts'
 import type { Record } from '../gatekeeper.ts'
 import { AuthorizedKeysHook } from '../hooks/authorized-keys.ts'
 import { ExecHook } from '../hooks/exec.ts'
 import { GateHook } from '../hooks/gate.ts'
 import type { GuardEvent } from '../hooks/guard/events.ts'
-import type { Hook, HookConfig, LivingHook } from '../hooks/hook.ts'
+import type { Hook, HookConfig, LivingHook, ReopeningHook } from '../hooks/hook.ts'
 import { IpsetHook } from '../hooks/ipset.ts'
 import { NftablesHook } from '../hooks/nftables.ts'
 import { RouterOsHook } from '../hooks/routeros.ts'
@@ -50,6 +52,26 @@ export function makeHooks(
       return always
   }
 }
+
+/** Starts each with what is to be open of its services, and notes how to stop it; what some then hold. */
+export async function startHooks(
+  hooks: readonly LivingHook[],
+  wanted: readonly Opening[],
+  services: ReadonlyMap<string, Service>,
+  undo: (() => Promise<unknown>)[],
+): Promise<Found> {
+  const found = new Map<Hook, readonly Opening[]>()
+  for (const hook of hooks) {
+    if (canReopen(hook)) {
+      const theirs = wanted.filter(({ service }) => serves(hook, services.get(service)))
+      found.set(hook, await hook.startWith(theirs))
+    } else await hook.start()
+    undo.push(() => hook.stop())
+  }
+  return found
+}
+
+const canReopen = (hook: LivingHook): hook is ReopeningHook => 'startWith' in hook
 
 /** With the channels and addresses of the settings as they are when there is something to tell. */
 export const deliver = (

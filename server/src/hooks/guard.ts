@@ -9,7 +9,7 @@ import type { Guard, GuardKernel } from './guard/kernel.ts'
 import { GuardTable } from './guard/table.ts'
 import type { Trial } from './guard/trial-clock.ts'
 import { zonesOf } from './guard/zones.ts'
-import { type CuttingHook, type HookConfig, HookError, type LivingHook } from './hook.ts'
+import { type CuttingHook, type HookConfig, HookError, type ReopeningHook } from './hook.ts'
 
 export interface GuardParts extends HookConfig {
   readonly clock: Clock
@@ -28,7 +28,7 @@ interface Running {
  * Guards ports in the kernel, and opens them by elements of sets with the kernel's timeouts: a grant
  * ends on time even if this process does not live to see it. Each kind says how it is written there.
  */
-export abstract class GuardHook implements LivingHook, CuttingHook {
+export abstract class GuardHook implements ReopeningHook, CuttingHook {
   abstract readonly name: string
   readonly #parts: GuardParts
   readonly #held: Held
@@ -43,6 +43,23 @@ export abstract class GuardHook implements LivingHook, CuttingHook {
   protected abstract makeKernel(): GuardKernel
 
   async start(): Promise<void> {
+    await this.startWith([])
+  }
+
+  async startWith(wanted: readonly Opening[]): Promise<readonly Opening[]> {
+    for (const opening of wanted) if (this.#held.fits(opening)) this.#held.put(opening)
+    try {
+      await this.#putUp()
+    } catch (error) {
+      if (wanted.length === 0 || !isRefusal(error)) throw error
+      // If it is for one of them, that one is to fail alone: `open` will tell which.
+      for (const opening of wanted) this.#held.remove(opening)
+      await this.#putUp()
+    }
+    return this.#held.list()
+  }
+
+  async #putUp(): Promise<void> {
     const { clock, report, trial = 'as found' } = this.#parts
     const kernel = this.makeKernel()
     const guard = guardOf(this.#parts)
@@ -128,7 +145,7 @@ export abstract class GuardHook implements LivingHook, CuttingHook {
       await this.#write(opening, fresh)
     } catch (error) {
       // The guard may be gone: then it is put back now, not with the next heartbeat.
-      if (!(error instanceof HookError && error.code === 'failed')) throw error
+      if (!isRefusal(error)) throw error
       if (!(await this.#up().table.check())) throw error
       await this.#write(opening, false)
     }
@@ -161,6 +178,8 @@ export abstract class GuardHook implements LivingHook, CuttingHook {
     throw new HookError(this.name, 'unknown-service', line)
   }
 }
+
+const isRefusal = (error: unknown): boolean => error instanceof HookError && error.code === 'failed'
 
 const guardOf = ({ services, allow, spaPorts, ifDead }: HookConfig): Guard => ({
   zones: zonesOf(services),

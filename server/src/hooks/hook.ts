@@ -29,6 +29,15 @@ export interface LivingHook extends Hook {
   stop(): Promise<void>
 }
 
+/** A hook that can start with doors open, thousands of them as quickly as a few. */
+export interface ReopeningHook extends LivingHook {
+  /**
+   * In the place of `start`. Each of these is open as soon as the guard is up, unless it turns out
+   * that it cannot be. What is open then, what an earlier run left with it: as `list` would say.
+   */
+  startWith(wanted: readonly Opening[]): Promise<readonly Opening[]>
+}
+
 /** What hooks take from the configuration. */
 export interface HookConfig {
   readonly services: readonly Service[]

@@ -113,6 +113,27 @@ describe('the table is looked after', () => {
     ])
   })
 
+  it('starts without what it is wanted to start with, if one of that is refused', async () => {
+    await hook.stop()
+    const door = (address: string) => ({
+      service: 'game',
+      network: parseNetwork(address)!,
+      until: new ManualClock().now() + 60_000,
+    })
+    const [good, bad] = [door('192.0.2.1'), door('192.0.2.66')]
+    let refused = 0
+    nft.fails = command => command.includes(bad.network.address) && ++refused > 0
+    expect(await hook.startWith([good, bad])).toEqual([])
+    expect(refused).toBe(1)
+    expect(kinds()).toEqual(['guard-up', 'guard-up'])
+    await hook.open(good)
+    await expect(hook.open(bad)).rejects.toMatchObject({ code: 'failed' })
+    // Whatever else is refused is for the caller.
+    await hook.stop()
+    nft.fails = command => command.startsWith('add table')
+    await expect(hook.startWith([good])).rejects.toMatchObject({ code: 'failed' })
+  })
+
   it('is put back until that succeeds, and says once that it does not', async () => {
     nft.text = listing('192.0.2.1 . 17 . 40000 . 5000')
     await hook.cut({ service: 'game', network: parseNetwork('192.0.2.2')!, until: 0 })

@@ -43,6 +43,10 @@ export class Held {
     return [...this.#doors.values()].reduce((sum, { size }) => sum + size, 0)
   }
 
+  list(): Opening[] {
+    return openingsOf(this.#doors)
+  }
+
   place(service: string): Place | undefined {
     return this.#places.get(service)
   }

@@ -58,15 +58,15 @@ export class GuardTable {
   }
 
   /**
-   * Puts the guard up. Who was in by a table of an earlier run stays in, for as long as it said;
-   * who talks to a port that was not guarded before goes on talking.
+   * Puts the guard up, with open what is held. Who else was in by a table of an earlier run stays in,
+   * for as long as it said; who talks to a port that was not guarded before goes on talking.
    */
   start(): Promise<void> {
     return this.#inTurn(async () => {
       const { held, clock, kernel, report, trial } = this.#options
       const before = await this.list()
-      const now = clock.now()
-      if (before) for (const opening of held.recognise(before.open, now)) held.put(opening)
+      const found = held.recognise(before?.open ?? [], clock.now())
+      for (const opening of found) if (!held.holds(opening)) held.put(opening)
       this.trial.begin(trial, before?.trial)
       const flows = await this.#takeTheirPlace(before)
       report({ kind: 'guard-up', adopted: before !== undefined, openings: held.size, flows })
