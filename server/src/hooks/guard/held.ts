@@ -1,4 +1,5 @@
 import {
+  type Address,
   containsNetwork,
   familyOf,
   familyPrefix,
@@ -10,10 +11,12 @@ import type { Port, Service } from '../../core/directory.ts'
 import { describeLead, sameLeads } from '../../core/forwards.ts'
 import { type Opening, openingKey } from '../../core/openings.ts'
 import type { Flow, OpenElement } from './flows.ts'
-import { hasPort, samePort, type Zone } from './zones.ts'
+import { hasPort, SINGLE, samePort, type Zone } from './zones.ts'
 
 /** Milliseconds by which the kernel's end of an element may differ from what it was told: it counts in jiffies. */
 const KERNEL_TOLERANCE = 1_000
+/** Of a prefix that is no more than that, as it counts on the wire. */
+const ONE_ADDRESS = wirePrefix(6, SINGLE[6])
 
 export interface Place {
   readonly zone: Zone
@@ -136,13 +139,28 @@ export class Held {
     const { zone } = this.#places.get(opening.service)!
     const names = sharing(zone, port)
     const own = openingKey(opening)
-    return openingsOf(this.#doors).filter(
-      other =>
-        names.includes(other.service) &&
-        openingKey(other) !== own &&
-        (containsNetwork(other.network, opening.network) ||
-          containsNetwork(opening.network, other.network)),
-    )
+    const { network } = opening
+    const rivals =
+      network.prefix === ONE_ADDRESS
+        ? this.#around(names, network.address)
+        : openingsOf(this.#doors).filter(
+            other =>
+              names.includes(other.service) &&
+              (containsNetwork(other.network, network) || containsNetwork(network, other.network)),
+          )
+    return rivals.filter(other => openingKey(other) !== own)
+  }
+
+  /** By the name of each network that has it: thousands may end at once, and each of them asks. */
+  #around(services: readonly string[], address: Address): Opening[] {
+    const family = familyOf(address)
+    const lengths = Array.from({ length: SINGLE[family] + 1 }, (_, length) => length)
+    return lengths.flatMap(length => {
+      const network = maskNetwork(address, wirePrefix(family, length))
+      return services.flatMap(service => [
+        ...(this.#doors.get(doorKey({ service, network }))?.values() ?? []),
+      ])
+    })
   }
 
   /**
