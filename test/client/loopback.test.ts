@@ -1,6 +1,7 @@
 import { deriveKeys, ok, parseNetwork, sealReply, tagOf, toHex } from '@oneknock/shared'
 import { afterEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../client/src/clock.ts'
+import { RETRANSMIT_AT_MS } from '../../client/src/conversation.ts'
 import { type KnockOptions, type KnockResult, knock, parseFactor } from '../../client/src/index.ts'
 import { knockWith } from '../../client/src/knock.ts'
 import { udp } from '../../client/src/transport.ts'
@@ -167,7 +168,7 @@ describe.concurrent('silence', () => {
     withServer(async at => {
       const result = await knock({ host: '127.0.0.1', port: at.port, key: KEY.map(byte => ~byte) })
       expect(result).toEqual({ status: 'no-reply', servers: ['127.0.0.1'], portClosed: false })
-      expect(at.strangers).toBe(5)
+      expect(at.strangers).toBe(1 + RETRANSMIT_AT_MS.length)
       expect(at.received).toEqual([])
     }))
 
