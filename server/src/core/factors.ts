@@ -149,9 +149,15 @@ export function checkFactor(
 ): FactorVerdict {
   const token = tokenOf(user, factor)
   const online = token && isOnline(token)
-  const burn = online ? validatedBurn(token, factor) : matchFactor(user, factor, token, nowMs)
-  if (!burn) return { kind: 'wrong' }
-  if (burnt.has(burn)) return { kind: 'used' }
+  const match = online
+    ? { isRight: true, burn: validatedBurn(token, factor) }
+    : matchFactor(user, factor, token, nowMs)
+  if (!match) return { kind: 'wrong' }
+  const { isRight, burn } = match
+  // Looked up for a wrong code too: a right one shall not show by the time that this takes.
+  const isUsed = burnt.has(burn)
+  if (!isRight) return { kind: 'wrong' }
+  if (isUsed) return { kind: 'used' }
   if (online && validation !== 'right') return { kind: validation }
   return { kind: 'right', burn, services: token?.services }
 }
@@ -175,12 +181,18 @@ function tokenOf({ yubikeys }: User, { kind, code }: Factor): YubiKey | undefine
   return otp && yubikeys!.find(({ publicId }) => publicId === otp.publicId)
 }
 
+/** Whether a code is right, and what it would use up; of a wrong one, what another would. */
+interface Match {
+  readonly isRight: boolean
+  readonly burn: Burn
+}
+
 function matchFactor(
   user: User,
   { kind, code }: Factor,
   token: YubiKey | undefined,
   nowMs: number,
-): Burn | undefined {
+): Match | undefined {
   switch (kind) {
     case 'totp':
       return user.totp && matchTotpFactor(user.totp, code, nowMs)
@@ -193,22 +205,24 @@ function matchFactor(
   }
 }
 
-function matchTotpFactor(totp: TotpFactor, code: string, nowMs: number): Burn | undefined {
+function matchTotpFactor(totp: TotpFactor, code: string, nowMs: number): Match {
   const step = matchTotp(totp.secret, code, nowMs)
-  return step < 0 ? undefined : { kind: 'totp', id: totp.id, step }
+  return { isRight: step >= 0, burn: { kind: 'totp', id: totp.id, step } }
 }
 
-function matchYubiKey(token: YubiKey, code: string): Burn | undefined {
+function matchYubiKey(token: YubiKey, code: string): Match | undefined {
   const otp = parseYubiKeyOtp(code)
   const counter = otp && !isOnline(token) ? yubiKeyCounter(token, otp.block) : undefined
-  return counter === undefined ? undefined : { kind: 'yubikey', id: token.publicId, counter }
+  if (counter === undefined) return undefined
+  return { isRight: true, burn: { kind: 'yubikey', id: token.publicId, counter } }
 }
 
 /** Every code is hashed and compared, whichever matches. */
-function matchRecovery(codes: readonly RecoveryCode[], given: string): Burn | undefined {
+function matchRecovery(codes: readonly RecoveryCode[], given: string): Match | undefined {
   let found = -1
   for (const [i, { salt, hash }] of codes.entries()) {
     found ^= (found ^ i) & equalMask(hashRecoveryCode(salt, given), 0, hash, 0, hash.length)
   }
-  return found < 0 ? undefined : { kind: 'recovery', id: codes[found]!.id }
+  const code = codes[Math.max(found, 0)]
+  return code && { isRight: found >= 0, burn: { kind: 'recovery', id: code.id } }
 }
