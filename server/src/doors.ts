@@ -98,10 +98,19 @@ export class Doors {
       void this.#ensure(openingKey(opening))
       return []
     })
-    return {
-      tried: Promise.all(closings.map(({ tried }) => tried)).then(first),
-      closed: Promise.all(closings.map(({ closed }) => closed)).then(all => all.every(Boolean)),
-    }
+    return together(closings)
+  }
+
+  /**
+   * Ends what came in through doors that are closed, but for those that are needed again; `undefined` if
+   * there is no hook that can.
+   */
+  cutOff(grant: Grant): Closing | undefined {
+    const closings = this.#openings.of(needOf(grant)).flatMap(opening => {
+      const cutting = this.#hooksOf(opening).filter(canCut)
+      return cutting.length > 0 ? [this.#shut(opening, true, cutting)] : []
+    })
+    return closings.length > 0 ? together(closings) : undefined
   }
 
   /** After a start: what hooks have open already, for as long as it is needed, need not be opened. */
@@ -289,6 +298,11 @@ const needOf = ({ id, user, services, networks, until }: Grant): Need => ({
 
 const first = (faults: readonly (Fault | undefined)[]): Fault | undefined =>
   faults.find(fault => fault !== undefined)
+
+const together = (closings: readonly Closing[]): Closing => ({
+  tried: Promise.all(closings.map(({ tried }) => tried)).then(first),
+  closed: Promise.all(closings.map(({ closed }) => closed)).then(all => all.every(Boolean)),
+})
 
 const canCut = (hook: Hook): hook is CuttingHook => 'cut' in hook
 

@@ -113,7 +113,7 @@ export class Granting {
     for (const { left, noted } of revoked) {
       if (left) void noted.then(durable => (durable ? this.open(left) : undefined))
     }
-    await Promise.all(revoked.map(({ ending }) => this.#close(ending)))
+    await Promise.all([...revoked.map(({ ending }) => this.#close(ending)), this.#cutOutlived()])
   }
 
   /** After a start: makes hooks and grants agree, with the time that is left. */
@@ -132,7 +132,7 @@ export class Granting {
     await Promise.all(shut.map(grant => this.#opened(grant, doors.reach(grant.id))))
     for (const { grant } of endings) doors.adopt(grant)
     await doors.settle(hooks, found)
-    await Promise.all(endings.map(ending => this.#close(ending)))
+    await Promise.all([...endings.map(ending => this.#close(ending)), this.#cutOutlived()])
   }
 
   /** After a reload: opens anew what hooks have let go of, and closes what nobody needs of them. */
@@ -170,9 +170,31 @@ export class Granting {
 
   /** Closes what an ended grant opened; once that is done the ledger says so. What the first try met. */
   #close({ grant: { id, user }, why }: Ending): Promise<Fault | undefined> {
-    const { tried, closed } = this.#parts.doors.release(id, isTakenAway(why))
-    void closed.then(done => done && this.#happens({ event: 'ended', grant: id, user, why }))
+    const { doors, state } = this.#parts
+    const { tried, closed } = doors.release(id, isTakenAway(why))
+    void closed.then(async done => {
+      if (!done) return
+      void this.#happens({ event: 'ended', grant: id, user, why })
+      // Whoever was put out while it was closing was not cut then.
+      await this.#cutOutlived(state.outlived.of(user).filter(grant => grant.id === id))
+    })
     return tried
+  }
+
+  /** Cuts what came in by grants that are over, where the directory allows it no longer. */
+  async #cutOutlived(outlived = this.#parts.state.outlived.list()): Promise<void> {
+    const { directory, doors } = this.#parts
+    const tries = outlived.map(grant => {
+      const { id, user } = grant
+      const allowed = stillAllowed(directory(), grant)
+      const services = grant.services.filter(name => !allowed.includes(name))
+      const cutting = services.length > 0 ? doors.cutOff({ ...grant, services }) : undefined
+      void cutting?.closed.then(
+        done => done && this.#happens({ event: 'cut', grant: id, user, services }),
+      )
+      return cutting?.tried
+    })
+    await Promise.all(tries)
   }
 
   /** The state changes at once, and the ledger says it in the same order. */

@@ -57,6 +57,11 @@ export function logEvent(log: Log, event: Event): void {
     case 'ended':
       log.info({ grant: event.grant, user: event.user, why: event.why }, 'ended')
       break
+    case 'cut': {
+      const { grant, user, services } = event
+      log.info({ grant, user, services }, 'cut')
+      break
+    }
     case 'unlocked':
       log.info({ user: event.user }, 'unlocked')
       break

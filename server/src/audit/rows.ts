@@ -108,6 +108,10 @@ export function rowsOf(atMs: number, event: Event): Row[] {
       return event.left ? [granted(at, event.left)] : []
     case 'ended':
       return [{ at, result: 'ended', user: event.user, grant: event.grant, why: event.why }]
+    case 'cut': {
+      const { user, services, grant } = event
+      return [{ at, result: 'cut', user, services, grant, why: 'removed' }]
+    }
     case 'unlocked':
       return [{ at, result: 'unlocked', user: event.user }]
     case 'note':

@@ -17,6 +17,7 @@ export type Event =
   | DisapprovedEvent
   | EndingEvent
   | EndedEvent
+  | CutEvent
   | UnlockedEvent
   | NoteEvent
 
@@ -146,6 +147,14 @@ export interface EndedEvent {
   readonly why: EndedWhy
   /** The grant that it was folded into. */
   readonly by?: string
+}
+
+/** What came in by a grant that is over, and may come in no longer, is cut. */
+export interface CutEvent {
+  readonly event: 'cut'
+  readonly grant: string
+  readonly user: string
+  readonly services: readonly string[]
 }
 
 /** An administrator lifted a user's locks. */

@@ -68,7 +68,7 @@ export class Openings {
     const before = this.keysOf(need.grant)
     const wanted: string[] = []
     const changes: Change[] = []
-    for (const opening of this.#of(need)) {
+    for (const opening of this.of(need)) {
       const key = openingKey(opening)
       if (wanted.includes(key)) continue
       wanted.push(key)
@@ -88,7 +88,7 @@ export class Openings {
   }
 
   /** What a grant needs by itself, whoever else does. */
-  #of({ services, networks, user, until }: Need): Opening[] {
+  of({ services, networks, user, until }: Need): Opening[] {
     const openings: Opening[] = []
     for (const service of services) {
       const isPersonal = this.#isPersonal(service)

@@ -16,6 +16,7 @@ import { Familiarity, type VisitRecord } from './familiarity.ts'
 import { type Ending, type Grant, Grants, NO_GRANT } from './grants.ts'
 import { Knocks, type KnocksRecord } from './knocks.ts'
 import { Lockout, type LockoutRecord } from './lockout.ts'
+import { mayOutlive, Outlived } from './outlived.ts'
 import { Elements, elementsOf, type Recorded } from './recorded.ts'
 import { ReplayMemory, type ReplayRecord } from './replay.ts'
 import { SteadyMap } from './steady.ts'
@@ -31,6 +32,8 @@ export interface Checkpoint {
   readonly ending: readonly Ending[]
   /** Absent in files from before anybody could be asked. */
   readonly waiting?: readonly Pending[]
+  /** Absent in files from before these were remembered. */
+  readonly outlived?: readonly Grant[]
   readonly taken: readonly string[]
   readonly visits: readonly VisitRecord[]
   /** The latest time that it has seen. */
@@ -51,6 +54,8 @@ export class State {
   readonly knocks = new Knocks()
   readonly familiarity = new Familiarity()
   readonly grants: Grants
+  /** Grants that are over, though what came in by them may go on. */
+  readonly outlived = new Outlived()
   /** For somebody's yes. */
   readonly waiting: Waiting
   /** When the devices were enrolled that somebody took up by knocking: a name may be given again. */
@@ -95,6 +100,9 @@ export class State {
       case 'ended':
         this.#ended(event)
         break
+      case 'cut':
+        this.outlived.cut(event.user, event.grant, event.services)
+        break
       case 'unlocked':
         this.lockout.unlock(event.user, at)
         break
@@ -122,6 +130,7 @@ export class State {
     this.replay.forget(nowMs)
     this.knocks.forget(nowMs)
     this.familiarity.forget(nowMs)
+    this.outlived.forget(nowMs)
   }
 
   /** All of it as it is now: what is applied later is not in it, however late it is written. */
@@ -132,6 +141,7 @@ export class State {
       lockout: this.lockout.record(),
       knocks: this.knocks.record(),
       ...this.grants.record(),
+      outlived: this.outlived.record(),
       waiting: new Elements(this.waiting.list()),
       taken: elementsOf(this.#taken, ([id, times]) => times.map(time => `${id}@${time}`)),
       visits: this.familiarity.record(),
@@ -146,6 +156,7 @@ export class State {
     this.knocks.restore(checkpoint.knocks)
     for (const grant of checkpoint.grants) this.grants.put(grant)
     for (const ending of checkpoint.ending) this.grants.restoreEnding(ending)
+    this.outlived.restore(checkpoint.outlived ?? [])
     for (const pending of checkpoint.waiting ?? []) this.waiting.put(pending)
     for (const enrolment of checkpoint.taken) {
       const end = enrolment.lastIndexOf('@') // A door's name has one too.
@@ -225,9 +236,10 @@ export class State {
   }
 
   /** Whoever asks again after a knock whose grant was renewed is told of what it is now. */
-  #ended({ grant, by }: EndedEvent): void {
-    const device = this.grants.get(grant)?.device
-    if (by && device) this.knocks.amend(device, grant, before => ({ ...before, grant: by }))
+  #ended({ grant, by, why }: EndedEvent): void {
+    const over = this.grants.get(grant) ?? this.grants.getEnding(grant)?.grant
+    if (by && over) this.knocks.amend(over.device, grant, before => ({ ...before, grant: by }))
+    if (over && mayOutlive(why)) this.outlived.add(over)
     this.grants.remove(grant)
   }
 }
