@@ -74,11 +74,13 @@ describeWithNamespaces('one packet opens a port that leads to a host behind', ()
     }
   }, 60_000)
 
-  it('and a user who is locked is out at once, with the session that ran', async () => {
+  it('and a user who is locked is out at once, with the session that outlived its grant', async () => {
     const alice = await somebody()
-    expect((await client.knock(alice, 'inner', '--lifetime', '1m')).status).toBe(0)
+    expect((await client.knock(alice, 'inner')).status).toBe(0)
     const session = sshd.login(lab.client, lab.server.v4, LED)
     expect(await session.speaks('hello')).toBe(true)
+    await closes(lab.server.v4)
+    expect(await session.speaks('still here')).toBe(true)
     expect(await daemon.command('user', 'lock', alice.user)).toMatchObject({ status: 0 })
     // What is typed meets a reset, and ssh gives up.
     await expect(session.speaks('anybody?')).rejects.toThrow()

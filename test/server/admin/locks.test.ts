@@ -25,22 +25,43 @@ async function guess(enrolled: Enrolled) {
   return knocker
 }
 
+/** Connects to the service behind the gate; resolves once it answers, with when the connection ends. */
+async function goIn(): Promise<{ closed: Promise<unknown> }> {
+  const inside = connect(g.gatePort, '127.0.0.1')
+  let heard = ''
+  inside.on('data', data => {
+    heard += data
+  })
+  inside.on('error', () => {})
+  const closed = new Promise(resolve => inside.once('close', resolve))
+  inside.write('hello')
+  await until(
+    () => heard,
+    text => text === 'hello',
+  )
+  return { closed }
+}
+
 describe('user lock', () => {
+  it('cuts what is connected though its grant is over, as most that is connected is', async () => {
+    const zoe = await g.add('zoe')
+    const factor = { kind: 'totp', code: codeOf(zoe) } as const
+    await g.knocker(zoe).ask({ factor, lifetime: 1 })
+    const { closed } = await goIn()
+    await until(
+      () => g.json('grants'),
+      grants => grants.length === 0,
+    )
+    expect(await g.run('user', 'lock', 'zoe')).toMatchObject({ status: 0 })
+    await closed
+    const { stdout } = await g.run('audit', 'show', '--user', 'zoe')
+    expect(stdout).toMatch(/Z +zoe +web +cut: removed$/m)
+  })
+
   it('puts somebody out at once: the grant ends, and what is connected is cut', async () => {
     const alice = await g.add('alice')
     await g.letIn(alice)
-    const inside = connect(g.gatePort, '127.0.0.1')
-    let heard = ''
-    inside.on('data', data => {
-      heard += data
-    })
-    inside.on('error', () => {})
-    const ended = new Promise(resolve => inside.once('close', resolve))
-    inside.write('hello')
-    await until(
-      () => heard,
-      text => text === 'hello',
-    )
+    const { closed } = await goIn()
     appendFileSync(g.userFile('alice'), '# Room 12.\n')
     const before = readFileSync(g.userFile('alice'), 'utf8')
 
@@ -49,7 +70,7 @@ describe('user lock', () => {
       stdout: 'alice is locked: what was open for them is closed.\n',
       stderr: 'The running daemon has taken it up.\n',
     })
-    await ended
+    await closed
     expect(await g.json('grants')).toEqual([])
     expect(await g.letIn(alice)).toMatchObject({ status: 'refused', reason: 'locked' })
     expect(await g.json('user', 'show', 'alice')).toMatchObject({ locked: true })
