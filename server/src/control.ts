@@ -25,8 +25,8 @@ export const controlPath = (stateFolder: string): string => join(stateFolder, 'o
 
 /**
  * The administrator's way in, a Unix socket in the state folder; and the proof that no other daemon
- * runs on that folder, since only one can listen there. What two daemons started in the same instant
- * may both find stale here, the ledger's exclusive first file decides between them.
+ * runs on that folder, since only one can listen there. Those who cannot see each other's sockets, on
+ * a folder that two hosts share, the ledger's exclusive first file keeps apart.
  */
 export async function openControl(
   stateFolder: string,

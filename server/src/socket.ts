@@ -1,7 +1,9 @@
-import { chmodSync, renameSync, rmSync, statSync } from 'node:fs'
+import { renameSync, rmSync, statSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fail, ok, type Result } from '@oneknock/shared'
+import { type Lock, longestPath, takeLock } from './socket-lock.ts'
+import { isNobody, listenAt, tooLong, whoListens } from './socket-path.ts'
 
 /*
  * Requests between processes of one host: over a Unix socket, a JSON line there and a JSON line back.
@@ -11,8 +13,6 @@ import { fail, ok, type Result } from '@oneknock/shared'
 const REQUEST_MAX = 64 * 1024
 /** Whoever connects and asks nothing is hung up on. */
 const IDLE_MS = 10_000
-/** What the kernel keeps of a socket's path, without the final zero; Node cuts off the rest unsaid. */
-const PATH_MAX = 107
 /** What may wait for an asker that reads slowly: some 10,000 events. Beyond it, it is hung up on. */
 const UNREAD_MAX = 4 * 1024 * 1024
 
@@ -37,9 +37,12 @@ export type ServeError = {
   readonly message: string
 }
 
+/** Beside a socket, what keeps all others from it. */
+export const lockOf = (path: string): string => `${path.replace(/\.sock$/, '')}.lock`
+
 /**
  * Listens on a Unix socket that is its owner's alone, in a folder that is closed to others. What a
- * process that is gone left behind is taken over.
+ * process that is gone left behind is taken over; of several that try at once, one gets it.
  */
 export async function serveSocket(
   path: string,
@@ -47,18 +50,33 @@ export async function serveSocket(
 ): Promise<Result<Served, ServeError>> {
   const refuse = (code: ServeError['code'], why: string): Result<never, ServeError> =>
     fail({ code, message: `cannot listen on ${path}: ${why}` })
-  // A name of our own first: whoever closes a socket takes away whatever has the name that it was
-  // bound to, and by then that may be somebody else's.
-  const own = join(dirname(path), `.${process.pid}.sock`)
-  if (Math.max(Buffer.byteLength(path), Buffer.byteLength(own)) > PATH_MAX) {
-    return refuse(
-      'unavailable',
-      `a socket's path has at most ${PATH_MAX} bytes; choose a shorter folder`,
-    )
+  const own = ownName(path)
+  const long = [path, own, longestPath(lockOf(path))].map(tooLong).find(why => why !== undefined)
+  if (long) return refuse('unavailable', long)
+  let lock: Lock | undefined
+  try {
+    lock = await takeLock(lockOf(path))
+    if (!lock) return refuse('held', HELD)
+    // Whoever runs although their lock was tidied away, or knows of none, is not pushed aside either.
+    const found = await whoListens(path)
+    if (found === 'nobody') return ok(await listen(path, own, handle, lock))
+    lock.release()
+    return found === 'somebody' ? refuse('held', HELD) : refuse('unavailable', found.message)
+  } catch (error) {
+    lock?.release()
+    return refuse('unavailable', error instanceof Error ? error.message : `${error}`)
   }
-  const found = await whoListens(path)
-  if (found === 'somebody') return refuse('held', 'somebody else does already')
-  if (found !== 'nobody') return refuse('unavailable', found.message)
+}
+
+const HELD = 'somebody else does already'
+
+/**
+ * To be bound to first: whoever closes a socket takes away whatever has the name that it was bound to,
+ * and by then that may be somebody else's.
+ */
+const ownName = (path: string): string => join(dirname(path), `.${process.pid}.sock`)
+
+async function listen(path: string, own: string, handle: Serve, lock: Lock): Promise<Served> {
   const asking = new Set<Socket>()
   const server = createServer(socket => {
     asking.add(socket)
@@ -67,13 +85,18 @@ export async function serveSocket(
   })
   try {
     rmSync(own, { force: true })
-    await listen(server, own)
+    await listenAt(server, own)
     const { ino } = statSync(own)
     renameSync(own, path)
-    return ok({ close: () => hangUp(server, asking, path, ino) })
+    return {
+      close: async () => {
+        await hangUp(server, asking, path, ino)
+        lock.release()
+      },
+    }
   } catch (error) {
     server.close()
-    return refuse('unavailable', error instanceof Error ? error.message : `${error}`)
+    throw error
   }
 }
 
@@ -121,18 +144,6 @@ const whyNot = ({ code, message }: NodeJS.ErrnoException): string =>
     ? `uid ${process.geteuid?.()} may not; use sudo, or see admin.group in the configuration`
     : message
 
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    // The folder is closed to others already; the mode says so on the socket itself.
-    server.listen(path, () => {
-      server.removeListener('error', reject)
-      chmodSync(path, 0o600)
-      resolve()
-    })
-  })
-}
-
 /** Ends all conversations, and takes the socket's name along unless it is another's by now. */
 function hangUp(
   server: Server,
@@ -146,21 +157,6 @@ function hangUp(
     for (const socket of asking) socket.destroy()
   })
 }
-
-/** Only what nobody can own is taken over. */
-function whoListens(path: string): Promise<'somebody' | 'nobody' | Error> {
-  return new Promise(resolve => {
-    const socket = connect(path)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve('somebody')
-    })
-    socket.once('error', error => resolve(isNobody(error) ? 'nobody' : error))
-  })
-}
-
-const isNobody = ({ code }: NodeJS.ErrnoException): boolean =>
-  code === 'ECONNREFUSED' || code === 'ENOENT'
 
 function serve(socket: Socket, handle: Serve): void {
   socket.setTimeout(IDLE_MS, () => socket.destroy())

@@ -1,6 +1,7 @@
 import { existsSync, rmSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { controlPath } from '../../server/src/control.ts'
+import { lockOf } from '../../server/src/socket.ts'
 import { useSites } from '../daemon/fixture.ts'
 import { seal } from '../daemon/packets.ts'
 import { person } from '../daemon/people.ts'
@@ -31,8 +32,9 @@ it('a daemon whose state another one takes over says so in one line, and ends', 
   const first = siteOn()
   await first.start()
   expect(await knock(first)).toMatchObject({ status: 'opened' })
-  // As when the socket is out of sight: in a container, or tidied away.
+  // As when the socket is out of sight: in a container, or tidied away with its lock.
   rmSync(controlPath(first.state))
+  rmSync(lockOf(controlPath(first.state)), { recursive: true })
   const second = siteOn(first.state)
   await second.start()
   expect(await second.ask({ command: 'grants' })).toHaveLength(1)
