@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   ATTRIBUTE,
+  ATTRIBUTES_MAX,
   decodePacket,
   encodePacket,
   firstOf,
@@ -163,6 +164,17 @@ describe('the codec', () => {
     packet.set(hex(TELNET))
     spoil(packet)
     expect(decodePacket(packet)).toEqual({ ok: false, error })
+  })
+
+  it('takes so many attributes and no more, empty ones too', () => {
+    const full = (count: number) => {
+      const packet = new Uint8Array(20 + 2 * count)
+      packet.set([1, 0, packet.length >> 8, packet.length & 0xff])
+      for (let at = 20; at < packet.length; at += 2) packet.set([33, 2], at)
+      return packet
+    }
+    expect(decodePacket(full(ATTRIBUTES_MAX))).toMatchObject({ ok: true })
+    expect(decodePacket(full(ATTRIBUTES_MAX + 1))).toEqual({ ok: false, error: 'attributes' })
   })
 
   it('makes no packet that is too long', () => {

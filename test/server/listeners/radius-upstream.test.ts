@@ -137,8 +137,10 @@ describe('the RADIUS listener as a proxy', () => {
     const slow = (ms: number) => {
       first.knows('right')
       const { does } = first
+      let left = ms
       first.does = heard => {
-        clock.pass(ms)
+        clock.pass(left)
+        left = 0 // On a busy machine it is asked again meanwhile.
         does!(heard)
       }
     }

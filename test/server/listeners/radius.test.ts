@@ -248,6 +248,25 @@ describe('the RADIUS listener', () => {
     )
   })
 
+  it('is silent to what says in two ways who asks, by what, or from where', async () => {
+    const { nas, k, code, counts } = await started()
+    const { packet } = nas.chap('alice', code)
+    const asking = nas.pap('alice', code, [from('203.0.113.7')])
+    const twice = [
+      attribute(ATTRIBUTE.userName, 'bob'),
+      attribute(ATTRIBUTE.userPassword, new Uint8Array(16)),
+      from('203.0.113.8'),
+      attribute(ATTRIBUTE.framedIpAddress, new Uint8Array(4)),
+      ...packet.attributes.filter(({ type }) => type === ATTRIBUTE.chapPassword),
+    ]
+    const framed = attribute(ATTRIBUTE.framedIpAddress, new Uint8Array(4).fill(1))
+    for (const another of twice) nas.send(nas.resigned(asking, [framed, another]))
+    await expectSilence(nas)
+    expect(Object.fromEntries(counts)).toEqual({ malformed: twice.length, status: 1 })
+    expect(k.lines).toEqual([])
+    expect(await nas.ask(nas.resigned(asking, [framed]))).toMatchObject({ says: 'accept' })
+  })
+
   it('is silent to those whom the configuration does not name', async () => {
     const { nas, counts, code } = await started({ client: { networks: [] } })
     nas.send(nas.pap('alice', code))

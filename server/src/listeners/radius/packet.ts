@@ -12,6 +12,11 @@ export const AUTHENTICATOR_BYTES = 16
 /** RFC 2865 section 5: the length counts its own byte and the type's. */
 const ATTRIBUTE_HEADER_BYTES = 2
 export const VALUE_MAX = 253
+/**
+ * Each costs an allocation before its packet is known to be anybody's, and 2,000 that are empty fit into
+ * one: a millisecond. FreeRADIUS stops at 200 too.
+ */
+export const ATTRIBUTES_MAX = 200
 export const IDENTIFIERS = 256
 
 const AT = { code: 0, identifier: 1, length: 2, authenticator: 4 } as const
@@ -56,7 +61,7 @@ export interface RadiusPacket {
   readonly attributes: readonly Attribute[]
 }
 
-/** `length`: not as long as it says, or as no packet can be; `attributes`: they do not fill it. */
+/** `length`: not as long as it says, or as no packet can be; `attributes`: they do not fill it, or are too many. */
 export type Malformed = 'length' | 'attributes'
 
 /** Bytes behind the length that the header says are padding (RFC 2865 section 3). Keeps no view. */
@@ -70,6 +75,7 @@ export function decodePacket(datagram: Uint8Array): Result<RadiusPacket, Malform
   for (let at = HEADER_BYTES; at < length; ) {
     const size = datagram[at + 1] ?? 0
     if (size < ATTRIBUTE_HEADER_BYTES || at + size > length) return fail('attributes')
+    if (attributes.length === ATTRIBUTES_MAX) return fail('attributes')
     const value = Uint8Array.from(datagram.subarray(at + ATTRIBUTE_HEADER_BYTES, at + size))
     attributes.push({ type: datagram[at]!, value })
     at += size

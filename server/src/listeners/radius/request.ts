@@ -14,6 +14,7 @@ import { checkRequest } from './signing.ts'
 
 /** Why a datagram is not answered. */
 export type Dropped =
+  /** No packet, or one that says something in two ways. */
   | 'malformed'
   /** Neither an Access-Request nor a Status-Server. */
   | 'unasked'
@@ -46,6 +47,7 @@ export function readRequest(datagram: Uint8Array, trust: Trust): Result<RadiusRe
   const signature = checkRequest(packet, trust.secret)
   if (signature === 'invalid') return fail('forged')
   if (signature === 'absent' && mustBeSigned(packet, trust)) return fail('unsigned')
+  if (isAmbiguous(packet)) return fail('malformed')
 
   const hidden = firstOf(packet, ATTRIBUTE.userPassword)
   const password = hidden && revealPassword(hidden, authenticator, trust.secret)
@@ -66,3 +68,22 @@ const mustBeSigned = (packet: RadiusPacket, { messageAuthenticator }: Trust): bo
   packet.code === CODE.statusServer ||
   allOf(packet, ATTRIBUTE.eapMessage).length > 0 ||
   allOf(packet, ATTRIBUTE.proxyState).length > 0
+
+/**
+ * Who asks, by what and from where stands there once at the most (RFC 2865 sections 4.1 and 5.44): of
+ * two user names this server and the one behind it could each take another.
+ */
+function isAmbiguous(packet: RadiusPacket): boolean {
+  const counts = ONCE.map(type => allOf(packet, type).length)
+  const secrets = SECRETS.filter(type => firstOf(packet, type))
+  return counts.some(count => count > 1) || secrets.length > 1
+}
+
+const SECRETS: readonly number[] = [ATTRIBUTE.userPassword, ATTRIBUTE.chapPassword]
+const ONCE: readonly number[] = [
+  ...SECRETS,
+  ATTRIBUTE.userName,
+  ATTRIBUTE.chapChallenge,
+  ATTRIBUTE.callingStationId,
+  ATTRIBUTE.framedIpAddress,
+]
