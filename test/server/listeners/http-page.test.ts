@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseNetwork, REASONS } from '@oneknock/shared'
+import { NAME_MAX, parseNetwork, REASONS, SERVICES_MAX } from '@oneknock/shared'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Outcome } from '../../../server/src/core/knocks.ts'
 import { findClaim, readNamedCode } from '../../../server/src/listeners/http/code.ts'
@@ -335,6 +335,13 @@ describe('a code in a text', () => {
     'Al!ce:123456x',
   ])('is not found in %j', text => {
     expect(findClaim(text)).toBeUndefined()
+  })
+
+  it('names no more services than a packet could: a refusal has them all on record', () => {
+    const names = (bytes: number) => 'a'.repeat(NAME_MAX).concat(' ').repeat(4).slice(0, bytes)
+    expect(findClaim(`alice:123456 ${names(SERVICES_MAX)}`)?.services).toHaveLength(4)
+    expect(findClaim(`alice:123456 ${names(SERVICES_MAX + 1)}`)).toBeUndefined()
+    expect(readNamedCode('alice:123456', names(SERVICES_MAX + 1).split(' '))).toBeUndefined()
   })
 
   it('is a recovery code with a name, in any case', () => {

@@ -1,4 +1,4 @@
-import { type Factor, isName, NAME_MAX, parseFactor } from '@oneknock/shared'
+import { type Factor, isName, NAME_MAX, parseFactor, SERVICES_MAX } from '@oneknock/shared'
 
 /** Who says to be there, and by what code. */
 export interface Claim {
@@ -18,7 +18,7 @@ const OTP_IN_TEXT = new RegExp(`(?<!${LETTERS})${LETTERS}{${OTP_CHARS},}`)
 const CODE = '\\d{6}|(?:[a-zA-Z2-7]{4}-?){6}[a-zA-Z2-7]{4}'
 const NAMED_IN_TEXT = new RegExp(`(?<![a-z0-9-])([a-z0-9-]{1,${NAME_MAX}}):(${CODE})(?![\\w-])`)
 
-/** What somebody filled in; `undefined` if that is nobody's name, or no code. */
+/** What somebody filled in; `undefined` if that is nobody's name, no code, or more than a packet could ask for. */
 export function readClaim(
   user: string,
   code: string,
@@ -29,6 +29,8 @@ export function readClaim(
   const name = user.trim().toLowerCase()
   if (!factor.ok || (name === '' && factor.value.kind !== 'yubikey')) return undefined
   if ((name !== '' && !isName(name)) || !services.every(isName)) return undefined
+  // As in a packet. A refusal has them all on record, and it takes no right code to be refused.
+  if (services.join(' ').length > SERVICES_MAX) return undefined
   return { user: name, factor: factor.value, services }
 }
 
