@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
@@ -14,6 +13,7 @@ import { knockWith, type Target } from '../../client/src/knock.ts'
 import type { KnockEvent } from '../../client/src/outcome.ts'
 import { FALL_BACK_MS, GIVE_UP_MS } from '../../client/src/timing.ts'
 import type { Transport } from '../../client/src/transport.ts'
+import { certificateFiles, makeCertificate } from '../certificate.ts'
 import { device, type Kit, kit, service, user } from '../server/kit.ts'
 import { type Door, type DoorOptions, makeDoor } from '../server/listeners/http.ts'
 import { FakeWorld, KEY } from './fake-world.ts'
@@ -153,19 +153,11 @@ describe('what else can answer there', () => {
 
 describe('over TLS', () => {
   const folder = mkdtempSync(join(tmpdir(), 'oneknock-tls-'))
-  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+  const { cert, key } = certificateFiles(folder)
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
   it('a certificate that nobody vouches for is refused', async () => {
-    execFileSync(
-      'openssl',
-      [
-        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
-        ...['-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=gate'],
-        ...['-addext', 'subjectAltName=IP:127.0.0.1'],
-      ],
-      { stdio: 'ignore' },
-    )
+    makeCertificate({ cert, key }, { altName: 'IP:127.0.0.1' })
     const pem = { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }
     const { target, port, counters } = await door({ secure: createSecureContext(pem) })
     const secure = { ...target, http: `https://127.0.0.1:${port}` }

@@ -1,11 +1,10 @@
-import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync } from 'node:fs'
 import { connect as connectPlain, type Socket } from 'node:net'
-import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { totpCode, totpStep } from '@oneknock/shared'
 import { expect, it } from 'vitest'
+import { certificateFiles, makeCertificate } from '../certificate.ts'
 import { useSites } from '../daemon/fixture.ts'
 import { type Person, person } from '../daemon/people.ts'
 import type { Site } from '../daemon/site.ts'
@@ -105,19 +104,8 @@ it('a renewed certificate is taken up, and one that is not fit leaves the old on
     http(at, 8975, `tls = { cert = "${at.folder}/cert.pem", key = "${at.folder}/key.pem" }`)
   const anna = person('anna', { services: ['wiki'] })
   const site = sites.site({ people: [anna], config: secure })
-  const [cert, key] = ['cert.pem', 'key.pem'].map(name => join(site.folder, name)) as [
-    string,
-    string,
-  ]
-  const issue = (name: string) =>
-    execFileSync(
-      'openssl',
-      [
-        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
-        ...['-keyout', key, '-out', cert, '-days', '2', '-subj', `/CN=${name}`],
-      ],
-      { stdio: 'ignore' },
-    )
+  const files = certificateFiles(site.folder)
+  const issue = (name: string) => makeCertificate(files, { name })
   const shake = async () => {
     const socket = connect({ socket: await come(site, 8975), rejectUnauthorized: false })
     await once(socket, 'secureConnect')
@@ -138,7 +126,7 @@ it('a renewed certificate is taken up, and one that is not fit leaves the old on
   await reload(site)
   expect(await shown()).toBe('second')
   issue('third')
-  chmodSync(key, 0o644)
+  chmodSync(files.key, 0o644)
   await expect(reload(site)).rejects.toThrow(/key\.pem: found mode 0644; others can read it/)
   expect(await shown()).toBe('second')
   const request = `GET /anna:${codeOf(anna)} HTTP/1.1\r\nHost: gate\r\n\r\n`

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ChannelSettings, MailSettings } from '../../server/src/core/directory.ts'
 import { type Delivery, DeliveryError, makeDelivery } from '../../server/src/delivery.ts'
 import { readSecret, SecretError } from '../../server/src/secrets.ts'
+import { certificateFiles, makeCertificate } from '../certificate.ts'
 import { lacking } from './commands/cli.ts'
 import { Receiver } from './delivery/receiver.ts'
 import { hasSmtpServer, type SmtpOptions, SmtpServer } from './delivery/smtp.ts'
@@ -140,25 +140,9 @@ describe.skipIf(lacking(hasSmtpServer))('mail', () => {
     const server = { host: '0.0.0.0', port: 0 }
 
     function certificate(): readonly [string, string] {
-      const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
-      execFileSync(
-        'openssl',
-        [
-          ...[
-            'req',
-            '-x509',
-            '-newkey',
-            'ec',
-            '-pkeyopt',
-            'ec_paramgen_curve:prime256v1',
-            '-nodes',
-          ],
-          ...['-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=mail'],
-          ...['-addext', 'subjectAltName=IP:0.0.0.0'],
-        ],
-        { stdio: 'ignore' },
-      )
-      return [cert, key]
+      const files = certificateFiles(folder)
+      makeCertificate(files, { name: 'mail', altName: 'IP:0.0.0.0' })
+      return [files.cert, files.key]
     }
 
     it('goes through TLS that the named authority vouches for', async () => {

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto'
+import { constants, X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { fail, ok, type Result } from '@oneknock/shared'
 import type { TlsFiles } from '../core/http.ts'
@@ -9,6 +9,9 @@ import { readTrusted, type TrustedFile } from './files.ts'
 const PEM_MAX = 64 * 1024
 const CERTIFICATE: TrustedFile = { secrecy: 'unwritable', most: PEM_MAX }
 const KEY: TrustedFile = { secrecy: 'private', most: PEM_MAX }
+
+/** A handshake begun anew on the same connection would be one that nobody counts. */
+const SAFE = { minVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_RENEGOTIATION } as const
 
 export interface Certificate {
   readonly secure: SecureContext
@@ -25,7 +28,7 @@ export function readCertificate({ cert, key }: TlsFiles): Result<Certificate, Co
   try {
     const until = Date.parse(new X509Certificate(certificate.value).validTo)
     const pem = { cert: certificate.value, key: secret.value }
-    return ok({ secure: createSecureContext({ ...pem, minVersion: 'TLSv1.2' }), until })
+    return ok({ secure: createSecureContext({ ...pem, ...SAFE }), until })
   } catch (error) {
     // OpenSSL's own words could quote what stands there.
     const { code = 'not PEM' } = error as NodeJS.ErrnoException

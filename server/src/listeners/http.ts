@@ -1,7 +1,7 @@
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { type SecureContext, TLSSocket } from 'node:tls'
+import type { SecureContext } from 'node:tls'
 import type { Address } from '@oneknock/shared'
 import type { Clock } from '../core/clock.ts'
 import type { Endpoint } from '../core/directory.ts'
@@ -12,6 +12,7 @@ import { Budget } from './http/budget.ts'
 import type { Claim } from './http/code.ts'
 import { type Connection, Connections } from './http/connections.ts'
 import { doorRoutes } from './http/door.ts'
+import { Handshakes, secured } from './http/handshakes.ts'
 import { HEADER_BYTES, REQUEST_MS, REQUESTS_PER_CONNECTION } from './http/limits.ts'
 import { packetRoute } from './http/packet.ts'
 import { bindAll, type PlaceNote } from './http/places.ts'
@@ -90,6 +91,7 @@ export function httpListener(options: HttpOptions): HttpListener {
     }),
   ]
   const trusted = () => plan?.settings.trustedProxies ?? []
+  const handshakes = new Handshakes()
   const http = httpServer()
 
   function httpServer(): HttpServer {
@@ -113,9 +115,19 @@ export function httpListener(options: HttpOptions): HttpListener {
     const peer = peerAddress(socket.remoteAddress)
     if (!peer) return void socket.destroy()
     count('connection')
-    const connection = connections.admit(socket, peer, isTrusted(peer, trusted()))
+    const isProxy = isTrusted(peer, trusted())
+    const connection = connections.admit(socket, peer, isProxy)
     if (!connection) return
-    const stream = plan?.secure ? secured(socket, plan.secure) : socket
+    if (!plan?.secure) return void look(socket, connection)
+    const mayBegin = () => {
+      const may = handshakes.mayBegin(peer, isProxy, clock.monotonic())
+      if (!may) count('dropped')
+      return may
+    }
+    secured(socket, plan.secure, mayBegin, stream => look(stream, connection))
+  }
+
+  function look(stream: Duplex, connection: Connection): void {
     connectionOf.set(stream, connection)
     lookAtFirst(stream, what => {
       switch (what.kind) {
@@ -179,13 +191,6 @@ export function httpListener(options: HttpOptions): HttpListener {
       plan = next
     },
   }
-}
-
-/** TLS on an accepted connection; what comes out of it is looked at as if it had come in plain. */
-function secured(socket: Socket, secureContext: SecureContext): TLSSocket {
-  const stream = new TLSSocket(socket, { isServer: true, secureContext })
-  stream.on('error', () => socket.destroy())
-  return stream
 }
 
 const basePath = (address: string | undefined): string =>

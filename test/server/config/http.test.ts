@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { readCertificate } from '../../../server/src/config/certificate.ts'
 import { formatConfigError, parseConfig } from '../../../server/src/config.ts'
+import { certificateFiles, makeCertificate } from '../../certificate.ts'
 import { complaints, FILE } from './reading.ts'
 import { scratch } from './scratch.ts'
 
@@ -97,19 +97,8 @@ describe('its certificate', () => {
   let key: string
   beforeEach(() => {
     folder = scratch()
-    ;[cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+    ;({ cert, key } = certificateFiles(folder))
   })
-
-  function make(certificate = cert, secret = key): void {
-    execFileSync(
-      'openssl',
-      [
-        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
-        ...['-keyout', secret, '-out', certificate, '-days', '2', '-subj', '/CN=gate'],
-      ],
-      { stdio: 'ignore' },
-    )
-  }
 
   const read = (files = { cert, key }) => {
     const found = readCertificate(files)
@@ -118,13 +107,13 @@ describe('its certificate', () => {
 
   it('must be there, whole, of its key, and the key nobody else’s', () => {
     expect(read()).toBe(`${cert}: does not exist`)
-    make()
+    makeCertificate({ cert, key })
     expect(read()).toBe('fit')
     chmodSync(key, 0o640)
     expect(read()).toBe(`${key}: found mode 0640; others can read it; run: chmod 600 ${key}`)
     chmodSync(key, 0o600)
     const other = { cert, key: join(folder, 'other.pem') }
-    make(join(folder, 'other-cert.pem'), other.key)
+    makeCertificate({ cert: join(folder, 'other-cert.pem'), key: other.key })
     expect(read(other)).toContain('is no PEM certificate that goes with the key in')
     writeFileSync(cert, 'SECRET-77 is no certificate')
     expect(read()).toContain('is no PEM certificate')

@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { doorFindings } from '../../../server/src/doctor/door.ts'
+import { certificateFiles, makeCertificate } from '../../certificate.ts'
 import { settings } from '../listeners/http.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'oneknock-doctor-'))
@@ -14,15 +14,13 @@ const seen = (http: Parameters<typeof doorFindings>[0], at = Date.now()) =>
   doorFindings(http, at).map(({ state, found }) => `${state}: ${found.replace(/\d{4}-.*/, 'DAY')}`)
 
 it('says when the certificate ends, while there is time to renew it', () => {
-  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
-  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-  const files = ['-keyout', key, '-out', cert, '-days', '90', '-subj', '/CN=gate']
-  execFileSync('openssl', ['req', '-x509', ...curve, ...files], { stdio: 'ignore' })
-  const http = settings(8975, { tls: { cert, key } })
+  const tls = certificateFiles(folder)
+  makeCertificate(tls, { days: 90 })
+  const http = settings(8975, { tls })
   expect(seen(http)).toEqual(['fine: its certificate is good until DAY'])
   expect(seen(http, Date.now() + 77 * DAY)).toEqual(['warning: its certificate ends on DAY'])
   expect(seen(http, Date.now() + 91 * DAY)).toEqual(['problem: its certificate ended on DAY'])
-  const absent = settings(8975, { tls: { cert: join(folder, 'none'), key } })
+  const absent = settings(8975, { tls: { ...tls, cert: join(folder, 'none') } })
   expect(seen(absent)[0]).toMatch(/^unknown: /)
 })
 

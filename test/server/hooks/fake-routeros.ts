@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { createHash, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -12,6 +11,7 @@ import {
   type RouterRequest,
   type Transport,
 } from '../../../server/src/hooks/routeros/transport.ts'
+import { makeCertificate } from '../../certificate.ts'
 
 type Item = Record<string, string>
 
@@ -119,10 +119,7 @@ export class FakeRouterOs {
   /** Over TLS on loopback, with a certificate that it signs itself; its files are made in the folder. */
   async listen(folder: string): Promise<{ url: string; sha256: string; ca: string }> {
     const [cert, key] = [join(folder, 'router.pem'), join(folder, 'router.key')]
-    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-    const names = ['-subj', '/CN=router', '-addext', 'subjectAltName=IP:127.0.0.1']
-    const files = ['-keyout', key, '-out', cert, '-days', '2']
-    execFileSync('openssl', ['req', '-x509', ...curve, ...files, ...names], { stdio: 'ignore' })
+    makeCertificate({ cert, key }, { name: 'router', altName: 'IP:127.0.0.1' })
     this.#certificate = { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }
     const port = await this.#start(0)
     const { raw } = new X509Certificate(this.#certificate.cert)

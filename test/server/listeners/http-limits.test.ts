@@ -156,8 +156,8 @@ describe('whoever sends much', () => {
 
 describe('many', () => {
   it('of one source keep nobody out, of that source neither', async () => {
-    const crowd = await Promise.all(Array.from({ length: 2_000 }, () => come()))
-    await seen(() => crowd.filter(({ closed }) => closed).length >= 2_000 - CONNECTIONS_PER_SOURCE)
+    const crowd = await Promise.all(Array.from({ length: 500 }, () => come()))
+    await seen(() => crowd.filter(({ closed }) => closed).length >= 500 - CONNECTIONS_PER_SOURCE)
     expect(door.listener.connections).toBeLessThanOrEqual(CONNECTIONS_PER_SOURCE)
     expect(await opens()).toBe(200)
     k.clock.pass(30_000)

@@ -6,7 +6,7 @@ import { BLIND_BYTES } from './limits.ts'
 const HTTP = /^[A-Z]{3,16} /
 const MAYBE_HTTP = /^[A-Z]{0,16}$/
 /** How a TLS handshake begins (RFC 8446 section 5.1): nobody types that. */
-const TLS_HANDSHAKE = 0x16
+export const TLS_HANDSHAKE = 0x16
 
 export type Found =
   | { readonly kind: 'http'; readonly first: Buffer }

@@ -23,6 +23,16 @@ export const BLIND_BYTES = 16 * 1024
 /** One, so that nothing is kept between two, nor can one be smuggled behind another. */
 export const REQUESTS_PER_CONNECTION = 1
 
+/**
+ * TLS handshakes that one source may begin at once, and milliseconds until it earns one more: each takes
+ * the loop some 2 ms with an RSA key, in which no knock is judged. To ask and be answered takes one.
+ */
+export const HANDSHAKES_PER_SOURCE = 30
+export const SOURCE_HANDSHAKE_MS = 500
+/** The same of all sources together: a tenth of a processor at the most. */
+export const HANDSHAKES_MAX = 100
+export const HANDSHAKE_MS = 20
+
 /** Codes that one source may try at once, and milliseconds until it earns one more. Right ones are given back. */
 export const TRIES = 20
 export const TRY_MS = 10_000
