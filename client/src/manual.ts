@@ -28,8 +28,7 @@ export function manualPage(version: string): string {
     ...ENVIRONMENT.flatMap(([name, text]) => ['.TP', `.B ${inline(name)}`, inline(text)]),
     '.SH SEE ALSO',
     '.BR ssh (1),',
-    '.BR ssh_config (5),',
-    '.BR oneknockd (8)',
+    '.BR ssh_config (5)',
     '',
   ].join('\n')
 }
