@@ -19,6 +19,13 @@ const TOTP = new RegExp(`^[0-9]{${TOTP_DIGITS}}$`)
  */
 const YUBIKEY = /^(?:[cbdefghijklnrtuv]{2}){16,32}$/
 
+/**
+ * A recovery code is 128 random bits at the least, and there are 95 printable characters. What is
+ * shorter is a slip of the fingers, or what a code command says when it has none.
+ */
+const RECOVERY_MIN = Math.ceil(128 / Math.log2(95))
+const SHORT = `this is no code: an authenticator shows ${TOTP_DIGITS} digits, and a touch of a YubiKey or a recovery code is longer`
+
 const LONG_PUBLIC_ID = `a touch has ${FACTOR_MAX} letters at most; write a public id of 12 letters into the YubiKey`
 
 const notACode = (message: string) => fail<NotACode>({ code: 'not-a-code', message })
@@ -37,5 +44,7 @@ export function parseFactor(text: string): Result<Factor, NotACode> {
   if (YUBIKEY.test(code)) return ok({ kind: 'yubikey', code })
   if (!isPrintableAscii(code)) return notACode('a code is one line of plain characters')
   if (code.length > FACTOR_MAX) return notACode(`a code has ${FACTOR_MAX} characters at most`)
+  // As with digits: it would only count as a wrong one.
+  if (code.replaceAll(/[ -]/g, '').length < RECOVERY_MIN) return notACode(SHORT)
   return ok({ kind: 'recovery', code })
 }

@@ -15,7 +15,7 @@ describe('a code as typed', () => {
     // 28 letters at most, without their dashes.
     ['c'.repeat(28), 'recovery', undefined],
     ['abcd-efgh-ijkl-mnop-qrst-uvwx-yz23', 'recovery', undefined],
-    ['ABCD efgh', 'recovery', undefined],
+    ['ABCD efgh ijkl mnop qrst', 'recovery', undefined],
   ])('%j is a %s code', (text, kind, code = text) => {
     expect(parseFactor(text)).toEqual({ ok: true, value: { kind, code } })
   })
@@ -28,6 +28,9 @@ describe('a code as typed', () => {
     ['123\n456', 'one line'],
     ['a\tb', 'one line'],
     ['código', 'one line'],
+    ['12345o', 'an authenticator shows 6 digits'],
+    ['No such account', 'this is no code'],
+    ['abcd-efgh-ijkl-mnop-qrs', 'a recovery code is longer'],
     ['x'.repeat(49), '48 characters at most'],
     ['c'.repeat(50), 'a touch has 48 letters at most; write a public id of 12'],
     ['c'.repeat(64), 'a touch has 48 letters at most'],
