@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { ReadStream } from 'node:tty'
 import { fail, ok, type Result } from '@oneknock/shared'
+import { CAN_SUSPEND } from './suspending.ts'
 
 export type NoAnswer = 'no-terminal' | 'interrupted'
 
@@ -14,6 +15,7 @@ const ERASE = '\b \b'
 
 const KEY = {
   interrupt: '\x03',
+  suspend: '\x1a',
   endOfInput: '\x04',
   backspace: '\b',
   eraseLine: '\x15',
@@ -35,15 +37,23 @@ export async function askTerminal(question: string, echo: Echo): Promise<Result<
   const hungUp = new Promise<Result<string, NoAnswer>>(settle => {
     hangUp = () => settle(fail('interrupted'))
   })
+  const draw = (text: string) => (echo === 'plain' ? text : STAR.repeat(text.length))
+  const echoed = echo === 'nothing' ? () => {} : show
+  const suspend = (line: string) => {
+    input.setRawMode(false)
+    show('\n')
+    // To all that were started with it, as the terminal does: it may ask on behalf of ssh.
+    process.kill(0, 'SIGTSTP')
+    input.setRawMode(true)
+    show(question)
+    echoed(draw(line))
+  }
   // Here Node would end, and leave the terminal raw.
   process.once('SIGHUP', hangUp)
   try {
     input.setRawMode(true)
     show(question)
-    return await Promise.race([
-      readLine(input, echo === 'nothing' ? () => {} : show, echo === 'plain'),
-      hungUp,
-    ])
+    return await Promise.race([readLine(input, { show: echoed, draw, suspend }), hungUp])
   } finally {
     process.off('SIGHUP', hangUp)
     input.setRawMode(false)
@@ -70,10 +80,17 @@ function openTerminal(): { readonly input: number; readonly output: number } | u
   }
 }
 
+interface Screen {
+  readonly show: (text: string) => void
+  /** What is seen of a text. */
+  readonly draw: (text: string) => string
+  /** Stops this process until the shell lets it go on, and shows the question again, with this behind it. */
+  readonly suspend: (line: string) => void
+}
+
 function readLine(
   input: ReadStream,
-  show: (text: string) => void,
-  isPlain: boolean,
+  { show, draw, suspend }: Screen,
 ): Promise<Result<string, NoAnswer>> {
   let line = ''
   const erase = (from: number) => {
@@ -88,6 +105,8 @@ function readLine(
           return settle(ok(line))
         case KEY.interrupt:
           return settle(fail('interrupted'))
+        case KEY.suspend:
+          return CAN_SUSPEND ? suspend(line) : undefined
         case KEY.endOfInput:
           return line === '' ? settle(fail('interrupted')) : undefined
         case KEY.backspace:
@@ -98,7 +117,7 @@ function readLine(
       }
       if (key < ' ' || line.length >= ANSWER_MAX) return
       line += key
-      show(isPlain ? key : STAR.repeat(key.length))
+      show(draw(key))
     }
     input.setEncoding('utf8')
     input.on('data', (text: string) => {

@@ -110,6 +110,22 @@ describe('a code', () => {
     expect(received).toEqual([])
   })
 
+  it('can wait: ^Z gives the terminal back to the shell, and fg asks again with what was typed', async () => {
+    const { received } = await serve()
+    const at = sit(
+      `bash --norc -i -c 'set -m; "$NODE" "$BIN" knock home; stty -a; fg; echo "status=$?"'`,
+    )
+    await at.sees(/Code for home: /)
+    at.type('123')
+    await at.sees(/\*\*\*/)
+    at.type('\x1a')
+    await at.sees(/Code for home: [\s\S]*icanon[\s\S]* echo [\s\S]*Code for home: \*\*\*/)
+    at.type('456\r')
+    const screen = await at.sees(/status=\d+/)
+    expect(screen).toContain('status=0')
+    expect(received[0]!.knock.factor.code).toBe('123456')
+  })
+
   it.each(['SIGTERM', 'SIGHUP', 'SIGINT'] as const)(
     '%s while it asks leaves the terminal echoing',
     async signal => {

@@ -1,3 +1,4 @@
+import { CAN_SUSPEND } from '../suspending.ts'
 import { findDoor, isOpen } from './doors.ts'
 import type { Screen, State } from './state.ts'
 
@@ -111,9 +112,6 @@ const BINDINGS: Readonly<Record<Screen['kind'], readonly Binding[]>> = {
   ],
   history: [UP, DOWN, { key: 'tab', action: 'history' }, HELP, BACK],
 }
-
-/** Windows has no shell that would let a stopped program go on. */
-const CAN_SUSPEND = process.platform !== 'win32'
 
 /** These work everywhere, as they do in every program. */
 const EVERYWHERE: readonly Binding[] = [
