@@ -30,11 +30,20 @@ const SCREENS: Readonly<Record<string, readonly [play: () => Play, ...words: str
     () => new Play().paste(INVITATION.slice(0, -40)).press('enter'),
     ...['its key is missing or cut short', 'paste the whole line'],
   ],
-  'the list': [() => new Play(HOME, target('nas')), '❯ home', 'home.example.com', 'wiki', 'nas'],
+  'the list': [
+    () => new Play(HOME, target('nas')),
+    'type to filter ❯ home',
+    'home.example.com',
+    'wiki',
+    'nas',
+  ],
   'the list with a door open': [() => new Play(HOME).open(61).press('escape'), '● open 1:01'],
   'the list filtered': [() => new Play(HOME, target('nas')).type('wik'), 'filter: wik', '❯ wiki'],
   'the list filtered to nothing': [() => new Play(HOME).type('none'), 'nothing here by that name'],
-  'the list of many with long names': [() => new Play(...MANY).press('pagedown'), '❯ ssh'],
+  'the list of many with long names': [
+    () => new Play(...MANY).press('pagedown'),
+    ...['❯ ssh', '11 of 90'],
+  ],
   'a profile that cannot be read': [
     () => {
       const play = new Play(HOME)
@@ -233,4 +242,11 @@ describe('keys', () => {
       pressed('enter'),
     ])
   })
+})
+
+it('keeps a long name apart from what stands behind it', () => {
+  const size = { columns: 60, rows: 20 }
+  const frame = plain(draw(new Play(...MANY).tell({ type: 'resized', size }).state))
+  expect(frame).toContain('… a-name')
+  expect(frame).not.toMatch(/…\w/)
 })

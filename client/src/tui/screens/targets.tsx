@@ -26,7 +26,7 @@ export function Targets() {
   const first = firstShown(list.at, rows.length, room)
   return (
     <>
-      <Filter />
+      <Filter place={rows.length > room ? `${list.at + 1} of ${rows.length}` : ''} />
       <Box flexDirection="column" flexGrow={1} flexShrink={0}>
         {rows.slice(first, first + room).map((row, i) => (
           <Line
@@ -47,7 +47,8 @@ export function Targets() {
   )
 }
 
-function Filter() {
+/** The place in the list is told if there is more of it than the screen shows. */
+function Filter({ place }: { place: string }) {
   const { state, theme } = useView()
   const { filter } = state.list
   return (
@@ -59,6 +60,9 @@ function Filter() {
           <Cursor />
         </Text>
       )}
+      <Box flexGrow={1} justifyContent="flex-end">
+        <Text {...theme.faint}>{place}</Text>
+      </Box>
     </Box>
   )
 }
@@ -73,7 +77,7 @@ function Line({ row, isChosen }: { row: Row; isChosen: boolean }) {
       <Box width={2} flexShrink={0}>
         <Text {...theme.chosen}>{isChosen ? pointer : ' '}</Text>
       </Box>
-      <Box width={nameColumns(state)} flexShrink={0}>
+      <Box width={nameColumns(state)} flexShrink={0} paddingRight={1}>
         <OneLine {...(isChosen ? theme.chosen : {})}>
           {service === undefined ? target.name : INDENT + service}
         </OneLine>
