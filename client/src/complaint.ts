@@ -16,4 +16,5 @@ export const oneLine = (text: string): string =>
   text
     .trim()
     .replace(/^error: /, '')
+    .replace(/\.$/, '')
     .replaceAll(/[\x00-\x1f\x7f-\x9f]+/g, ' ')

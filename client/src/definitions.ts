@@ -32,11 +32,12 @@ export function defineCommands(definition: Definition, only?: string): Command {
     .description('One packet opens one door: knock at a server with a one-time code.')
     .version(definition.version)
     .exitOverride()
-    .configureOutput({ outputError: definition.complain })
+    .configureOutput({ outputError: text => definition.complain(text, 'oneknock') })
     .addHelpText('after', MAIN_HELP)
   const isKnown = only !== undefined && Object.hasOwn(COMMANDS, only)
   for (const name of isKnown ? [only] : Object.keys(COMMANDS)) {
-    COMMANDS[name]!(program.command(name), definition)
+    const outputError = (text: string) => definition.complain(text, `oneknock ${name}`)
+    COMMANDS[name]!(program.command(name).configureOutput({ outputError }), definition)
   }
   return program
 }

@@ -84,7 +84,7 @@ status
   refused      reason, what, next, source, detail, clock_offset_ms
   no-reply     servers (a list), port_closed
   unreachable  servers (a list), cause
-  unresolved   host, cause
+  unresolved   host, cause; these three with http, if that was tried too
   open         until, if that is known: with --if-needed, nothing was sent
   moved        with --watch, which prints an object for each knock
 Errors of usage, profile and code are on stderr alone.`

@@ -127,11 +127,20 @@ const badName = (name: string) =>
 
 function unknownTarget(folder: string, name: string) {
   const names = listProfiles(folder)
-  const known = names.ok && names.value.length > 0 ? `you have ${names.value.join(', ')}` : ''
+  const known = names.ok && names.value.length > 0 ? `you have ${someOf(names.value)}` : ''
   return failure(
     'unknown-target',
     `there is no target ${name}; ${known || 'add one with an invitation: oneknock add'}`,
   )
+}
+
+/** More on one line is not read: `oneknock list` has them all. */
+const NAMED_MAX = 8
+
+function someOf(names: readonly string[]): string {
+  if (names.length <= NAMED_MAX) return names.join(', ')
+  const rest = names.length - NAMED_MAX
+  return `${names.slice(0, NAMED_MAX).join(', ')} and ${rest} more: see oneknock list`
 }
 
 const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code

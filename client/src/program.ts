@@ -25,7 +25,7 @@ async function runCommand(args: readonly string[]): Promise<number> {
   const { own, command } = splitCommand(args)
   const definition: Definition = {
     version: ONEKNOCK_VERSION,
-    complain: text => warn(`${oneLine(text)}; see oneknock --help`),
+    complain: (text, name) => warn(`${oneLine(text)}; see ${name} --help`),
     command,
     end: status => {
       exit = status

@@ -28,7 +28,7 @@ const REFUSALS: Readonly<Record<Reason, (particulars: Particulars) => Explanatio
   }),
   locked: ({ detail }) => ({
     what: `this device or its user is locked${about(detail)}`,
-    next: 'wait until then, or ask the administrator to unlock it or for a new invitation',
+    next: whenLocked(detail),
   }),
   service: ({ detail }) => ({
     what: detail
@@ -63,6 +63,13 @@ const REFUSALS: Readonly<Record<Reason, (particulars: Particulars) => Explanatio
     what: 'the server cannot write its records, and opens nothing that it cannot record',
     next: 'tell the administrator (its disk may be full); knock again later with the next code',
   }),
+}
+
+/** Three things lock: wrong codes until a time, the administrator, and an invitation that was kept too long. */
+function whenLocked(detail: string): string {
+  if (detail.startsWith('until ')) return 'wait until then, or ask the administrator to unlock it'
+  if (detail.startsWith('invitation ')) return 'ask the administrator for a new invitation'
+  return 'ask the administrator to unlock it, or for a new invitation'
 }
 
 const about = (detail: string): string => (detail === '' ? '' : ` (${detail})`)

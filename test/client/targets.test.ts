@@ -30,15 +30,15 @@ describe('help', () => {
   })
 
   it.each([
-    [],
-    ['knok'],
-    ['knock'],
-    ['knock', 'home', '--bad'],
-    ['knock', 'home', '--otp'],
-    ['list', 'x'],
-    ['kn\x1b[31m\nok'],
-  ])('is pointed to after a mistake: %j', async (...args) => {
-    expectOneLine(await home.run(args), 1, 'oneknock --help')
+    ['oneknock --help', []],
+    ['oneknock --help', ['knok']],
+    ['oneknock knock --help', ['knock']],
+    ['oneknock knock --help', ['knock', 'home', '--bad']],
+    ['oneknock knock --help', ['knock', 'home', '--otp']],
+    ['oneknock list --help', ['list', 'x']],
+    ['oneknock --help', ['kn\x1b[31m\nok']],
+  ])('is pointed to after a mistake: %s, after %j', async (help, args) => {
+    expectOneLine(await home.run(args), 1, help)
   })
 })
 

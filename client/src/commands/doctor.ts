@@ -78,13 +78,17 @@ function versionFinding(version: string): Finding {
     : warning('version', line, `Node ${major} gets no fixes any more: install 22 or 24`)
 }
 
-const unreadable = ({ message, code }: ProfileError, name: string): Finding =>
-  failure(
+const unreadable = ({ message, code }: ProfileError, name: string): Finding => {
+  const isNone = code === 'bad-name' || code === 'unknown-target'
+  return failure(
     'profile',
     code === 'bad-name' ? EXIT.usage : EXIT.profile,
     message,
-    `do that, and look again: oneknock doctor ${quote(name)}`,
+    isNone
+      ? 'name one of those that there are: oneknock list'
+      : `put that right, and look again: oneknock doctor ${name}`,
   )
+}
 
 function profileFinding(name: string, { totpSecret }: Unlocked, isSealed: boolean): Finding {
   const file = profilePath(profilesFolder(), name)

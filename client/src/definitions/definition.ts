@@ -3,8 +3,8 @@ import type { Command } from 'commander'
 /** What the definitions need of whoever runs them. */
 export interface Definition {
   readonly version: string
-  /** Says what is wrong with a command line. */
-  readonly complain: (text: string) => void
+  /** Says what is wrong with a command line, of `oneknock` or of a command of it. */
+  readonly complain: (text: string, name: string) => void
   /** What `exec` is to run. */
   readonly command?: readonly string[]
   /** Takes the status that a command ends with. */
