@@ -1,7 +1,14 @@
 import { chmodSync, chownSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fail, type Result } from '@oneknock/shared'
-import { type Asker, converse, type Served, type ServeError, serveSocket } from './socket.ts'
+import {
+  type Asker,
+  converse,
+  type OnPiece,
+  type Served,
+  type ServeError,
+  serveSocket,
+} from './socket.ts'
 
 export type { Asker } from './socket.ts'
 export type Control = Served
@@ -50,11 +57,14 @@ export const askDaemon = (
   limitMs = ANSWER_MS,
 ): Promise<unknown> => converse(controlPath(stateFolder), request, () => {}, limitMs)
 
-/** The same for an answer that comes piece by piece until the daemon ends: then it is `null`. */
+/**
+ * The same for an answer that comes piece by piece until the daemon ends: then it is `null`. Rejects
+ * with what `onPiece` rejects with.
+ */
 export const followDaemon = (
   stateFolder: string,
   request: Request,
-  onPiece: (piece: unknown) => void,
+  onPiece: OnPiece,
 ): Promise<unknown> => converse(controlPath(stateFolder), request, onPiece, NO_LIMIT)
 
 const held = (stateFolder: string): ControlError => ({

@@ -100,6 +100,9 @@ async function listen(path: string, own: string, handle: Serve, lock: Lock): Pro
   }
 }
 
+/** Takes a piece of an answer; if it cannot, that is the end of the conversation. */
+export type OnPiece = (piece: unknown) => void | Promise<void>
+
 /**
  * Asks whoever listens there; `undefined` if nobody does. Pieces may come before the answer, which
  * is `null` if the other side ends after some.
@@ -107,7 +110,7 @@ async function listen(path: string, own: string, handle: Serve, lock: Lock): Pro
 export function converse(
   path: string,
   request: object,
-  onPiece: (piece: unknown) => void,
+  onPiece: OnPiece,
   limitMs: number,
 ): Promise<unknown> {
   const socket = connect(path)
@@ -126,17 +129,39 @@ export function converse(
       if (told) resolve(null)
       else reject(new Error(`${path} hung up without an answer`))
     })
+    const giveUp = (error: unknown) => {
+      reject(error)
+      socket.destroy()
+    }
+    const take = async (piece: unknown) => onPiece(piece)
     onLines(socket, Number.POSITIVE_INFINITY, line => {
-      const { error, result, piece } = JSON.parse(line)
+      const answer = parseAnswer(line)
+      if (!answer) return giveUp(new Error(`${path} does not answer as oneknockd does`))
+      const { error, result, piece } = answer
       if (piece !== undefined) {
         told = true
-        return onPiece(piece)
+        take(piece).catch(giveUp)
+        return
       }
       socket.end()
       if (error) reject(new Error(error))
       else resolve(result)
     })
   })
+}
+
+interface Answer {
+  readonly error?: string
+  readonly result?: unknown
+  readonly piece?: unknown
+}
+
+function parseAnswer(line: string): Answer | undefined {
+  try {
+    return JSON.parse(line) ?? undefined
+  } catch {
+    return undefined
+  }
 }
 
 const whyNot = ({ code, message }: NodeJS.ErrnoException): string =>

@@ -63,7 +63,7 @@ export function damage(file: string, line: number, wrong: LedgerDamage['wrong'])
 
 export const unreadable = (folder: string, error: unknown): LedgerUnreadable => ({
   code: 'ledger-unreadable',
-  message: `cannot read the ledger in ${folder} (${describe(error)})`,
+  message: `cannot read the ledger in ${folder} (${describe(error)}); be its owner or root, and see that its disk is there`,
 })
 
 export const anotherDaemon = (folder: string): AnotherDaemon => ({

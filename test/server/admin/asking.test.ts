@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -13,7 +13,8 @@ import {
   openControl,
 } from '../../../server/src/control.ts'
 import { findGroup } from '../../../server/src/groups.ts'
-import { isRoot, lacking, run } from '../commands/cli.ts'
+import { isRoot, lacking, oneknockd, run } from '../commands/cli.ts'
+import { write } from '../config/scratch.ts'
 import { barrier, until } from '../kit.ts'
 
 let folder: string
@@ -40,6 +41,15 @@ it('a daemon that hangs is not waited for', async () => {
   )
 })
 
+it('what is no answer is said to be none', async () => {
+  const other = createServer(socket => socket.resume().end('HTTP/1.1 400 Bad Request\r\n\r\n'))
+  await new Promise<void>(listening => other.listen(controlPath(folder), listening))
+  control = { close: () => new Promise(closed => other.close(() => closed())) }
+  await expect(askDaemon(folder, { command: 'status' })).rejects.toThrow(
+    `${controlPath(folder)} does not answer as oneknockd does`,
+  )
+})
+
 describe('following', () => {
   it('hears piece after piece, until the daemon ends', async () => {
     let asker: Asker | undefined
@@ -49,7 +59,7 @@ describe('following', () => {
       await other.gone
     })
     const heard: unknown[] = []
-    const following = followDaemon(folder, { command: 'follow' }, piece => heard.push(piece))
+    const following = followDaemon(folder, { command: 'follow' }, piece => void heard.push(piece))
     await until(
       () => heard.length,
       length => length === 1,
@@ -64,6 +74,35 @@ describe('following', () => {
     expect(heard).toEqual(['first', long])
     await control.close()
     expect(await following).toBeNull()
+  })
+
+  it('ends, here and there, when a piece cannot be taken', async () => {
+    const gone = barrier()
+    await serving(async (_, asker) => {
+      asker.tell(1)
+      await asker.gone
+      gone.open()
+    })
+    const full = async () => {
+      throw new Error('no room')
+    }
+    await expect(followDaemon(folder, { command: 'follow' }, full)).rejects.toThrow('no room')
+    await gone.wait
+  })
+
+  it('is no stack trace when what the daemon tells makes no sense, but a line', async () => {
+    await serving(async (_, asker) => {
+      asker.tell({ head: { seq: 0, hash: '' } })
+      asker.tell({ entry: { at: Number.MAX_VALUE, event: { event: 'unlocked', user: 'alice' } } })
+      await asker.gone
+    })
+    const config = write(join(folder, 'oneknockd.toml'), `state = "${folder}"`)
+    const tail = await oneknockd(['audit', 'tail', '--follow', '--config', config])
+    expect(tail).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: 'oneknockd: unexpected: Invalid time value; please report it\n',
+    })
   })
 
   it('is heard of by the daemon when it stops', async () => {
