@@ -24,9 +24,6 @@ const program = new Command('oneknockd')
   )
   .version(version())
   .configureHelp({ showGlobalOptions: true })
-  .configureOutput({
-    outputError: (text, write) => write(complaint(`${oneLine(text)}; for help: oneknockd --help`)),
-  })
   .exitOverride()
   .addHelpText(
     'after',
@@ -85,13 +82,25 @@ declareOtp(program)
 declareAudit(program)
 declareFirewall(program)
 declareCompletion(program)
+leadToHelp(program, program.name())
 
-// `oneknockd user list | head` has all it wants once the pipe is closed.
-process.stdout.on('error', () => process.exit(1))
+process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
+  // `oneknockd user list | head` has all it wants once the pipe is closed.
+  if (code !== 'EPIPE') process.stderr.write(complaint(`cannot write the answer (${code})`))
+  process.exit(1)
+})
 try {
   await program.parseAsync()
 } catch (error) {
   process.exitCode = report(error)
+}
+
+/** What is wrong with a command line ends with the help for that very command. */
+function leadToHelp(command: Command, name: string): void {
+  command.configureOutput({
+    outputError: (text, write) => write(complaint(`${oneLine(text)}; for help: ${name} --help`)),
+  })
+  for (const one of command.commands) leadToHelp(one, `${name} ${one.name()}`)
 }
 
 function report(error: unknown): number {
@@ -117,11 +126,12 @@ function complaint(line: string): string {
   return `oneknockd: ${line}\n`
 }
 
-/** Commander's suggestions stand on a second line. */
+/** Commander's suggestions stand on a second line, and some of its messages end like sentences. */
 function oneLine(text: string): string {
   return text
     .replace(/^error: /, '')
     .trim()
+    .replace(/\.$/, '')
     .replaceAll(/\s*\n\s*/g, ' ')
 }
 

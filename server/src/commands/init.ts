@@ -10,7 +10,7 @@ import type { Endpoint } from '../core/directory.ts'
 import { createFile, StoreError } from '../users/store.ts'
 import { configFailure, Failure } from './failure.ts'
 import { firstConfig } from './init-template.ts'
-import { print } from './output.ts'
+import { print, remark } from './output.ts'
 import { becomeOwnerOf } from './owner.ts'
 
 export interface InitOptions {
@@ -42,7 +42,7 @@ export async function init(options: InitOptions): Promise<number> {
     for (const path of made.reverse()) rmdirSync(path)
     throw error instanceof StoreError && error.code === 'exists' ? alreadyThere(file) : error
   }
-  const flag = file === DEFAULT_CONFIG_FILE ? '' : ` --config ${file}`
+  const flag = configFlag(file)
   const [service] = parsed.value.services.keys()
   print(`Wrote ${file} (firewall backend: ${backend}). Look it over, then:
 
@@ -50,14 +50,22 @@ export async function init(options: InitOptions): Promise<number> {
   oneknockd user add NAME --services ${service}${flag}
   oneknockd run${flag}
 `)
+  if (options.public === undefined) {
+    const { host } = parsed.value.public
+    remark(`Invitations will say ${host}; if clients do not find it by that name, change "public".`)
+  }
   return 0
 }
+
+/** Where another file than the usual one is meant, every command must be told. */
+const configFlag = (file: string): string =>
+  file === DEFAULT_CONFIG_FILE ? '' : ` --config ${file}`
 
 const FILE_NAME = basename(DEFAULT_CONFIG_FILE)
 
 const alreadyThere = (file: string): Failure =>
   new Failure(
-    `${file} exists already, and was left as it is; to look for mistakes run: oneknockd check`,
+    `${file} exists already, and was left as it is; to look for mistakes run: oneknockd check${configFlag(file)}`,
   )
 
 function publicEndpoint({ public: given }: InitOptions): Endpoint {

@@ -3,7 +3,7 @@ import type { Validation } from '../core/factors.ts'
 import type { Validate } from '../validating.ts'
 import { formatQuery, isSigned, parseAnswer, parseApiKey } from './protocol.ts'
 
-/** All of it: a client gives up 8 s after its first packet, and its last one leaves after 4.5 s. */
+/** All of it: half of the time after which a client gives up, so that the verdict reaches one that began late. */
 const ALL_MS = 4_000
 /** How long a server may take before the next one is asked as well. */
 const NEXT_MS = 1_000

@@ -18,7 +18,8 @@ describe('oneknockd init', () => {
   it.each(['nftables', 'gate', 'exec', 'none'])(
     '--backend %s writes what check finds right',
     async backend => {
-      const made = await oneknockd(['init', '--dir', folder, '--backend', backend])
+      const where = ['--dir', folder, '--public', 'gate.example.com']
+      const made = await oneknockd(['init', ...where, '--backend', backend])
       expect(made).toMatchObject({ status: 0, stderr: '' })
       expect(made.stdout).toContain(`Wrote ${file} (firewall backend: ${backend}).`)
       expect(await oneknockd(['check', '--config', file])).toEqual({
@@ -58,7 +59,10 @@ describe('oneknockd init', () => {
       'public = "[2001:db8::1]:5000"\n',
     )
     const third = join(folder, 'third')
-    await oneknockd(['init', '--dir', third])
+    const guessed = await oneknockd(['init', '--dir', third])
+    expect(guessed.stderr).toBe(
+      `Invitations will say ${hostname()}; if clients do not find it by that name, change "public".\n`,
+    )
     expect(readFileSync(join(third, 'oneknockd.toml'), 'utf8')).toContain(
       `public = "${hostname()}:62201"\n`,
     )
@@ -81,7 +85,7 @@ describe('oneknockd init', () => {
     expect(await oneknockd(['init', '--dir', folder])).toEqual({
       status: 1,
       stdout: '',
-      stderr: `oneknockd: ${file} exists already, and was left as it is; to look for mistakes run: oneknockd check\n`,
+      stderr: `oneknockd: ${file} exists already, and was left as it is; to look for mistakes run: oneknockd check --config ${file}\n`,
     })
     expect(readFileSync(file, 'utf8')).toBe('mine')
     expect(readdirSync(folder)).toEqual(['oneknockd.toml'])
@@ -105,7 +109,7 @@ describe('oneknockd init', () => {
     ],
     [
       ['--backend', 'iptables'],
-      "option '-b, --backend <backend>' argument 'iptables' is invalid. Allowed choices are nftables, ipset, gate, exec, none.; for help: oneknockd --help",
+      "option '-b, --backend <backend>' argument 'iptables' is invalid. Allowed choices are nftables, ipset, gate, exec, none; for help: oneknockd init --help",
     ],
   ])('%s is refused in one line', async (args, line) => {
     expect(await oneknockd(['init', '--dir', folder, ...args])).toEqual({

@@ -225,7 +225,10 @@ it('a reader that goes away early ends it without a stack trace', async () => {
 
 it.each([
   [['usr'], "unknown command 'usr' (Did you mean user?); for help: oneknockd --help"],
-  [['device', 'add', 'alice'], "missing required argument 'label'; for help: oneknockd --help"],
+  [
+    ['device', 'add', 'alice'],
+    "missing required argument 'label'; for help: oneknockd device add --help",
+  ],
   [
     ['check', '--config'],
     "option '-c, --config <file>' argument missing; for help: oneknockd --help",

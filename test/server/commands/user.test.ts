@@ -189,15 +189,15 @@ describe('oneknockd user add', () => {
     ],
     [
       ['alice'],
-      "oneknockd: required option '-s, --services <names>' not specified; for help: oneknockd --help",
+      "oneknockd: required option '-s, --services <names>' not specified; for help: oneknockd user add --help",
     ],
     [
       ['alice', '-s', 'web', '--jsno'],
-      "oneknockd: unknown option '--jsno' (Did you mean --json?); for help: oneknockd --help",
+      "oneknockd: unknown option '--jsno' (Did you mean --json?); for help: oneknockd user add --help",
     ],
     [
       ['alice', 'bob', '-s', 'web'],
-      "oneknockd: too many arguments for 'add'. Expected 1 argument but got 2.; for help: oneknockd --help",
+      "oneknockd: too many arguments for 'add'. Expected 1 argument but got 2; for help: oneknockd user add --help",
     ],
   ])('%j is refused, and nothing is made', async (args, line) => {
     expect(await s.run(['user', 'add', ...args])).toEqual({
