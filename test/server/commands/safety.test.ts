@@ -223,6 +223,15 @@ it('a reader that goes away early ends it without a stack trace', async () => {
   expect(piped.stderr).toBe('')
 })
 
+it('an answer that cannot be written is said to be lost', async () => {
+  await s.run(['user', 'add', 'alice', '-s', 'web'])
+  const full = ['sh', '-c', '"$@" > /dev/full', 'sh', ...command(), 'user', 'list']
+  expect(await run(full)).toMatchObject({
+    status: 1,
+    stderr: 'oneknockd: cannot write the answer (ENOSPC)\n',
+  })
+})
+
 it.each([
   [['usr'], "unknown command 'usr' (Did you mean user?); for help: oneknockd --help"],
   [
