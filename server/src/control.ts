@@ -65,7 +65,8 @@ export const followDaemon = (
   stateFolder: string,
   request: Request,
   onPiece: OnPiece,
-): Promise<unknown> => converse(controlPath(stateFolder), request, onPiece, NO_LIMIT)
+  signal?: AbortSignal,
+): Promise<unknown> => converse(controlPath(stateFolder), request, onPiece, NO_LIMIT, signal)
 
 const held = (stateFolder: string): ControlError => ({
   code: 'held',

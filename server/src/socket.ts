@@ -105,16 +105,21 @@ export type OnPiece = (piece: unknown) => void | Promise<void>
 
 /**
  * Asks whoever listens there; `undefined` if nobody does. Pieces may come before the answer, which
- * is `null` if the other side ends after some.
+ * is `null` if the other side ends after some, or if the signal ends it from this one.
  */
 export function converse(
   path: string,
   request: object,
   onPiece: OnPiece,
   limitMs: number,
+  signal?: AbortSignal,
 ): Promise<unknown> {
   const socket = connect(path)
   return new Promise((resolve, reject) => {
+    signal?.addEventListener('abort', () => {
+      resolve(null)
+      socket.destroy()
+    })
     socket.setTimeout(limitMs, () => {
       reject(new Error(`${path} did not answer within ${limitMs / 1000} s: see its log`))
       socket.destroy()

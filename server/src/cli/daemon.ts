@@ -18,6 +18,12 @@ export function declareDaemon(program: Command): void {
     .action(act<DaemonOptions>(async o => (await import('../commands/daemon.ts')).status(o)))
 
   program
+    .command('monitor')
+    .description('show all that goes on, on one screen, until q')
+    .option('--json', 'print one JSON value each second')
+    .action(act<DaemonOptions>(async o => (await import('../commands/monitor.ts')).monitor(o)))
+
+  program
     .command('doctor')
     .description('look for what keeps an opened door shut, or a closed one open; best as root')
     .option(...JSON_OPTION)

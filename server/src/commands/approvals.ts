@@ -10,8 +10,8 @@ export async function approvals(options: DaemonOptions): Promise<number> {
   return list<ApprovalView>('approvals', options, {
     recorded: waitingIn,
     nobody: 'Nobody waits.',
-    headings: HEADINGS,
-    row,
+    headings: APPROVAL_HEADINGS,
+    row: approvalRow,
   })
 }
 
@@ -32,8 +32,18 @@ export async function answer(id: string, yes: boolean, options: DaemonOptions): 
   return 0
 }
 
-const HEADINGS = ['ID', 'USER', 'DEVICE', 'SERVICES', 'ADDRESS', 'ASKED', 'SINCE', 'UNTIL']
-
-const row = ({ id, user, device, services, address, asked, since, until }: ApprovalView) => [
-  ...[id, user, device, services.join(', '), address, asked, since, until],
+export const APPROVAL_HEADINGS = [
+  'ID',
+  'USER',
+  'DEVICE',
+  'SERVICES',
+  'ADDRESS',
+  'ASKED',
+  'SINCE',
+  'UNTIL',
 ]
+
+export const approvalRow = (view: ApprovalView) => {
+  const { id, user, device, services, address, asked, since, until } = view
+  return [id, user, device, services.join(', '), address, asked, since, until]
+}

@@ -10,8 +10,12 @@ export const ask = (state: string, request: Request): Promise<unknown> =>
 export const askPatiently = (state: string, request: Request): Promise<unknown> =>
   inWords(askDaemon(state, request, LONG_ANSWER_MS))
 
-export const follow = (state: string, request: Request, onPiece: OnPiece): Promise<unknown> =>
-  inWords(followDaemon(state, request, onPiece))
+export const follow = (
+  state: string,
+  request: Request,
+  onPiece: OnPiece,
+  signal?: AbortSignal,
+): Promise<unknown> => inWords(followDaemon(state, request, onPiece, signal))
 
 export const noDaemon = (state: string, remedy: string): Failure =>
   new Failure(`no daemon runs on ${state}; ${remedy}`)

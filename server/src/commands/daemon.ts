@@ -32,7 +32,7 @@ interface Status {
   readonly ledger: Head
 }
 
-interface RunningStatus extends Status {
+export interface RunningStatus extends Status {
   readonly pid: number
   readonly up_s: number
   readonly users: number
@@ -161,7 +161,7 @@ const rows = ({ running, grants, waiting, locked, ledger }: Status): string[][] 
   ['ledger', `line ${ledger.seq} ${ledger.hash}`],
 ]
 
-function guardRow({ guard, until, if_dead_s }: GuardView): string {
+export function guardRow({ guard, until, if_dead_s }: GuardView): string {
   if (if_dead_s !== undefined) return `${guard}, and ${formatDuration(if_dead_s * 1000)} longer`
   return [guard, until].filter(Boolean).join(' until ')
 }
@@ -181,16 +181,16 @@ function running(status: RunningStatus): string[][] {
   ]
 }
 
-function doorRow({ door, listen, over, connections, counts }: DoorView): string[] {
+export function doorRow({ door, listen, over, connections, counts }: DoorView): string[] {
   const numbers = Object.entries(counts).map(([what, number]) => `${number} ${what}`)
   const at = `${listen.join(', ')} (${over})`
   const now = connections === undefined ? at : `${at}, ${count(connections, 'connection')} now`
   return [`door ${door}`, [now, ...numbers].join('; ')]
 }
 
-const GRANT_HEADINGS = ['GRANT', 'USER', 'DEVICE', 'SERVICES', 'ADDRESSES', 'UNTIL', '']
+export const GRANT_HEADINGS = ['GRANT', 'USER', 'DEVICE', 'SERVICES', 'ADDRESSES', 'UNTIL', '']
 
-const grantRow = ({ grant, user, device, services, addresses, until, state }: GrantView) => [
+export const grantRow = ({ grant, user, device, services, addresses, until, state }: GrantView) => [
   ...[grant, user, device, services.join(', '), addresses.join(', '), until],
   state === 'closing' ? 'closing' : '',
 ]

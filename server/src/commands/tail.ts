@@ -25,20 +25,31 @@ export async function tail(options: TailOptions): Promise<number> {
     for (const entry of await last(state, await headOnRecord(state), options.lines)) say(entry)
     return 0
   }
+  const ended = await followTrail(state, options.lines, say)
+  if (ended === undefined) throw noDaemon(state, 'there is nothing to follow; leave --follow out')
+  remark('The daemon has stopped.')
+  return 0
+}
+
+/** Says the last events and then those to come, until the daemon ends; `undefined` if none runs. */
+export function followTrail(
+  state: string,
+  lines: number,
+  say: (entry: TrailEntry) => void,
+  signal?: AbortSignal,
+): Promise<unknown> {
   const pieces: TrailEntry[] = []
   let live = (entry: TrailEntry): void => void pieces.push(entry)
-  const ended = await follow(state, { command: 'follow' }, async piece => {
+  const hear = async (piece: unknown) => {
     const { head, entry } = piece as { head?: Head; entry?: TrailEntry }
     if (entry) live(entry)
     if (!head) return
     // What is recorded from here on is told; what comes before is read.
-    for (const before of await pastOf(state, head, options.lines)) say(before)
+    for (const before of await pastOf(state, head, lines)) say(before)
     for (const waiting of pieces) say(waiting)
     live = say
-  })
-  if (ended === undefined) throw noDaemon(state, 'there is nothing to follow; leave --follow out')
-  remark('The daemon has stopped.')
-  return 0
+  }
+  return follow(state, { command: 'follow' }, hear, signal)
 }
 
 /** Members of the admin group may follow, though the files are their owner's alone. */
@@ -64,9 +75,13 @@ async function last(state: string, head: Head, lines: number): Promise<TrailEntr
 }
 
 /** A person follows what happens to doors; retransmissions are no news. */
-function sayLine({ at, event }: TrailEntry): void {
-  for (const row of rowsOf(at, event)) {
-    const cells = rowCells(row).filter(cell => cell !== '')
-    print(`${cells.join('  ')}\n`)
-  }
+const sayLine = (entry: TrailEntry): void => {
+  for (const line of linesOf(entry)) print(`${line}\n`)
 }
+
+export const linesOf = ({ at, event }: TrailEntry): string[] =>
+  rowsOf(at, event).map(row =>
+    rowCells(row)
+      .filter(cell => cell !== '')
+      .join('  '),
+  )
