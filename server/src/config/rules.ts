@@ -28,6 +28,7 @@ export function checkRules(parts: Parts): Problem[] {
     ...clashing(listen),
     ...(firewall?.backend === 'ipset' ? tooManyForIptables(listen) : []),
     ...(firewall ? firewall.allow.flatMap(allowRules) : []),
+    ...(firewall ? allowedNowhere(firewall) : []),
     ...services.flatMap(service => [
       ...(firewall ? openingRules(service, firewall.backend) : []),
       ...lifetimeRules(service),
@@ -73,6 +74,13 @@ function allowRules(network: Network, index: number): Problem[] {
   return [
     conflict(['firewall', 'allow', index], `${text} is everybody, so nothing would be closed`),
   ]
+}
+
+/** Whoever relied on it would find themselves locked out. */
+function allowedNowhere({ backend, allow }: NonNullable<Parts['firewall']>): Problem[] {
+  if (allow.length === 0 || guardsPorts(backend)) return []
+  const message = `spares these a knock at guarded ports, and firewall.backend = "${backend}" guards none: leave it out`
+  return [conflict(['firewall', 'allow'], message)]
 }
 
 const guardsPorts = (backend: Backend): boolean => backend === 'nftables' || backend === 'ipset'

@@ -193,6 +193,8 @@ function networkAsked(
   if (foreign && !user.otherAddress) return denial('address')
   const scope = scopeOf(address)
   if (!mayBeAdmitted(scope, source, host)) return denial('address')
+  // A prefix may begin elsewhere: `::2/32` holds `::` and `::1`.
+  if (!mayBeAdmitted(scopeOf(network.address), source, host)) return denial('address')
   if (!isWithin(user.networks, network)) return denial('address')
   for (const service of services) {
     const shortest = family === 4 ? service.maxPrefix.ipv4 : service.maxPrefix.ipv6

@@ -143,6 +143,13 @@ describe('an error names the line, the key, what was found and what would be rig
     },
   )
 
+  it.each(['gate', 'exec', 'none'])('%s lets nobody in without a knock', async backend => {
+    const text = `public = "x"\nfirewall.backend = "${backend}"\nfirewall.allow = ["10.0.0.0/8"]\nservices.x.gate = { listen = "0.0.0.0:8443", forward = "127.0.0.1:443" }`
+    expect(await complaints(text)).toEqual([
+      `:3: firewall.allow: spares these a knock at guarded ports, and firewall.backend = "${backend}" guards none: leave it out`,
+    ])
+  })
+
   it('iptables compares with ten ports', async () => {
     const on = (count: number, backend: string) => {
       const listen = Array.from({ length: count }, (_, i) => `"[::]:${60_000 + i}"`)

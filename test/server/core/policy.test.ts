@@ -111,6 +111,21 @@ describe('policy', () => {
       { source: HERE6, asked: { address: addr('127.0.0.1') }, host: { listensOnLoopback: true } },
       'address',
     ],
+    [
+      'a prefix that loopback is in',
+      { services: wide, source: addr('::2:3'), asked: { prefix: 32 } },
+      'address',
+    ],
+    [
+      'a prefix that loopback is in, where it listens there',
+      {
+        services: wide,
+        source: addr('::1'),
+        asked: { prefix: 64 },
+        host: { listensOnLoopback: true },
+      },
+      'address',
+    ],
     ['multicast', { asked: { address: addr('ff02::1') } }, 'address'],
     ['link-local', { source: addr('fe80::1') }, 'address'],
     ['unspecified', { asked: { address: addr('0.1.2.3') } }, 'address'],
