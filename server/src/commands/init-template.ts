@@ -2,6 +2,8 @@ import type { Backend } from '../config/defaults.ts'
 
 export interface FirstConfig {
   readonly public: string
+  /** That of `public`: whoever has a router translate it changes one of the two. */
+  readonly port: number
   readonly state: string
   readonly backend: Backend
 }
@@ -12,7 +14,7 @@ export const firstConfig = (first: FirstConfig): string => `\
 # of the project has every key.
 
 # Where packets come in, over UDP.
-listen = ["[::]:62201"]
+listen = ["[::]:${first.port}"]
 
 # Where clients send them: what invitations say. A name or an address that reaches this host.
 public = ${toml(first.public)}

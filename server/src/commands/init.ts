@@ -26,7 +26,9 @@ export async function init(options: InitOptions): Promise<number> {
   const folder = dirname(file)
   const state = file === DEFAULT_CONFIG_FILE ? DEFAULT_STATE_FOLDER : join(folder, 'state')
   const backend = options.backend ?? defaultBackend()
-  const text = firstConfig({ public: formatEndpoint(publicEndpoint(options)), state, backend })
+  const place = publicEndpoint(options)
+  const { port } = place
+  const text = firstConfig({ public: formatEndpoint(place), port, state, backend })
   const parsed = await parseConfig(file, text)
   if (!parsed.ok) throw configFailure(parsed.error)
 

@@ -58,6 +58,10 @@ describe('oneknockd init', () => {
     expect(readFileSync(join(other, 'oneknockd.toml'), 'utf8')).toContain(
       'public = "[2001:db8::1]:5000"\n',
     )
+    // Or no knock would arrive.
+    expect(readFileSync(join(other, 'oneknockd.toml'), 'utf8')).toContain(
+      'listen = ["[::]:5000"]\n',
+    )
     const third = join(folder, 'third')
     const guessed = await oneknockd(['init', '--dir', third])
     expect(guessed.stderr).toBe(
