@@ -23,8 +23,8 @@ function isoTime(): () => string {
 }
 
 /**
- * A disk without room or a reader that has gone costs lines of the log and nothing else: what must
- * not be lost is in the ledger.
+ * A disk without room or a reader that is too slow, or has gone, costs lines of the log and nothing
+ * else: what must not be lost is in the ledger.
  */
 const JSON_LINES: DestinationStream = {
   write(line) {
@@ -49,12 +49,21 @@ export function inOneWrite(work: () => void): void {
   }
 }
 
+const NEWLINE = 0x0a
+const NOTHING = Buffer.alloc(0)
+/** The rest of a line that was begun: whoever reads must not find the next one glued to it. */
+let begun = NOTHING
+
 function writeOut(lines: string): void {
+  const bytes = Buffer.concat([begun, Buffer.from(lines)])
+  let sent = 0
   try {
-    for (let rest = Buffer.from(lines); rest.length > 0; ) {
-      rest = rest.subarray(writeSync(STDOUT, rest))
-    }
-  } catch {}
+    while (sent < bytes.length) sent += writeSync(STDOUT, bytes.subarray(sent))
+    begun = NOTHING
+  } catch {
+    const isInside = sent === 0 ? begun.length > 0 : bytes[sent - 1] !== NEWLINE
+    begun = isInside ? bytes.subarray(sent, bytes.indexOf(NEWLINE, sent) + 1) : NOTHING
+  }
 }
 
 const LEVELS: Readonly<Record<number, readonly [name: string, colour: number]>> = {

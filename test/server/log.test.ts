@@ -93,6 +93,27 @@ describe('lines for machines', () => {
     expect(said()).toEqual(['one', 'two'])
   })
 
+  it('are whole, though a reader that is too slow costs some', () => {
+    const isFull = new Error('EAGAIN: resource temporarily unavailable, write')
+    const taken = [100, 'full', 'full', 7, 'full', 1000, 1000] as const
+    let call = 0
+    vi.mocked(writeSync).mockImplementation((_, bytes) => {
+      const most = taken[call++]!
+      if (most === 'full') throw isFull
+      writes.push(`${bytes}`.slice(0, most))
+      return writes.at(-1)!.length
+    })
+    inOneWrite(() => {
+      for (const line of ['one', 'two', 'three']) log.info(line)
+    })
+    log.info('four')
+    log.info('five')
+    log.info('six')
+    log.info('seven')
+    expect(call).toBe(taken.length)
+    expect(said()).toEqual(['one', 'two', 'six', 'seven'])
+  })
+
   it('come after the turn in which their events came on record', async () => {
     const tell = laterLog(log)
     tell({ event: 'note', what: 'started' })
