@@ -164,17 +164,40 @@ describeGuards('who is out at once', fixture => {
     })
   })
 
-  it('cuts many at once', async () => {
-    const { client, server } = fixture.lab
+  it('cuts many at once, and spares of them whom another opening admits', async () => {
+    const { client, stranger, server } = fixture.lab
     await serve()
     const guard = fixture.guard({ services: [strict, game] })
     await guard.start()
     const doors = Array.from({ length: 250 }, (_, i) => opening('strict', `198.51.100.${i}`))
-    const mine = opening('strict', client.v4)
-    await Promise.all([...doors, mine].map(door => guard.open(door)))
+    const theirs = FAMILIES.flatMap(v => [client, stranger].map(host => opening('strict', host[v])))
+    const kept = FAMILIES.map(v => opening('game', stranger[v]))
+    await Promise.all([...doors, ...theirs, ...kept].map(door => guard.open(door)))
+    const connect = (host: typeof client) =>
+      Promise.all(FAMILIES.map(v => host.connect('tcp', server[v], 22)))
+    const [cut, spared] = await Promise.all([connect(client), connect(stranger)])
+    await Promise.all([...doors, ...theirs].map(door => guard.close(door)))
+    for (const session of cut) {
+      await vi.waitFor(async () => expect(await session.state()).toBe('reset'), PATIENCE)
+    }
+    for (const session of spared) expect(await session.speaks()).toBe(true)
+    expect((await guard.list()).map(({ service }) => service)).toEqual(['game', 'game'])
+  })
+
+  it('cuts whoever came by a wide opening, however many others admit some of them', async () => {
+    const { client, server } = fixture.lab
+    await serve()
+    const wide = serviceOn('wide', [tcp(22)], { maxPrefix: { ipv4: 112, ipv6: 48 } })
+    const guard = fixture.guard({ services: [game, wide] })
+    const others = Array.from({ length: 4_600 }, (_, i) =>
+      opening('game', `10.77.${100 + (i >> 8)}.${i & 255}`),
+    )
+    const all = opening('wide', '10.77.0.0/16')
+    await guard.startWith([all, ...others])
     const session = await client.connect('tcp', server.v4, 22)
-    await Promise.all([...doors, mine].map(door => guard.close(door)))
+    await guard.close(all)
+    await guard.cut(all)
     await vi.waitFor(async () => expect(await session.state()).toBe('reset'), PATIENCE)
-    expect(await guard.list()).toEqual([])
+    expect(guard.kinds()).toEqual(['guard-up'])
   })
 })

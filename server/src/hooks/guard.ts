@@ -132,11 +132,16 @@ export abstract class GuardHook implements ReopeningHook, CuttingHook {
     const { cutter } = this.#up()
     const place = this.#held.place(opening.service)
     if (!place) return
-    const ports = place.service.ports.map(port => ({
-      port,
-      except: this.#held.rivals(opening, port).map(({ network }) => network),
+    const { zone, service } = place
+    const { network } = opening
+    await cutter.cut(() => ({
+      zone,
+      network,
+      ports: service.ports.map(port => ({
+        port,
+        except: this.#held.rivals(opening, port, zone).map(rival => rival.network),
+      })),
     }))
-    await cutter.cut({ zone: place.zone, network: opening.network, ports })
   }
 
   /** Makes the kernel say what `held` says about an opening. */

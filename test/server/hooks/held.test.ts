@@ -36,7 +36,8 @@ describe('what is held', () => {
     fc.assert(
       fc.property(fc.array(openings, { maxLength: 30 }), openings, (others, own) => {
         fc.pre(own.service !== 'web')
-        const held = new Held(zonesOf(services))
+        const zones = zonesOf(services)
+        const held = new Held(zones)
         for (const opening of others) held.put(opening)
         const overlap = ({ network }: Opening) =>
           containsNetwork(network, own.network) || containsNetwork(own.network, network)
@@ -45,7 +46,7 @@ describe('what is held', () => {
           .filter(other => other.service !== 'web' && overlap(other))
           .map(openingKey)
           .filter(key => key !== openingKey(own))
-        expect(held.rivals(own, port).map(openingKey).sort()).toEqual(expected.sort())
+        expect(held.rivals(own, port, zones[0]!).map(openingKey).sort()).toEqual(expected.sort())
       }),
     )
   })

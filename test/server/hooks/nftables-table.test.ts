@@ -55,6 +55,12 @@ const elements = (flows: readonly string[]) =>
     : `\n\t\telements = { ${flows.map(flow => `${flow} expires 2m`).join(', ')} }`
 const RULES = listing()
 
+const doorOf = (service: string, network: string) => ({
+  service,
+  network: parseNetwork(network)!,
+  until: 0,
+})
+
 /** Time passes; then what it set off is waited for, which partly is real input and output. */
 async function pass(ms: number, condition: () => boolean): Promise<void> {
   await vi.advanceTimersByTimeAsync(ms)
@@ -78,6 +84,7 @@ describe('the table is looked after', () => {
             { protocol: 'tcp', port: 5000 },
           ],
         }),
+        service('wide', { ports: [{ protocol: 'udp', port: 5000 }] }),
       ],
       allow: [],
       spaPorts: [],
@@ -148,6 +155,49 @@ describe('the table is looked after', () => {
     const settled = events.length
     await pass(3 * BEAT, () => true)
     expect(events).toHaveLength(settled)
+  })
+
+  it('is looked at once for all who are cut together', async () => {
+    let looks = 0
+    const readAll = nft.readAll
+    nft.readAll = async function (this: FakeNft) {
+      looks++
+      return readAll.call(this)
+    }
+    const flows = Array.from({ length: 2_500 }, (_, i) => `192.0.${i >> 8}.${i & 255}`)
+    nft.text = listing(...flows.map(address => `${address} . 17 . 40000 . 5000`))
+    nft.written.length = 0
+    const cut = flows.slice(0, 2_400)
+    await Promise.all(cut.map(address => hook.cut(doorOf('game', address))))
+    expect(looks).toBe(1)
+    const commands = nft.written.join()
+    const forgotten = [...commands.matchAll(/delete element inet oneknock host_live4 \{(.*?)\}/g)]
+    expect(forgotten.flatMap(([, keys = '']) => keys.split(', ').map(key => key.trim()))).toEqual(
+      cut.map(address => `${address} . udp . 40000 . 5000`),
+    )
+    expect(nft.written.length, 'few enough that a door need not wait long').toBe(2)
+  })
+
+  it('keeps the flows of whom another opening admits by the time that they would be cut', async () => {
+    const looks: (() => void)[] = []
+    const readAll = nft.readAll
+    nft.readAll = async function (this: FakeNft) {
+      await new Promise<void>(resolve => looks.push(resolve))
+      return readAll.call(this)
+    }
+    nft.text = listing('192.0.2.1 . 17 . 40000 . 5000', '192.0.2.2 . 17 . 40001 . 5000')
+    const first = hook.cut(doorOf('game', '192.0.2.1'))
+    await pass(0, () => looks.length === 1)
+    const second = hook.cut(doorOf('game', '192.0.2.2'))
+    const until = new ManualClock().now() + 60_000
+    await hook.open({ ...doorOf('wide', '192.0.2.2'), until })
+    looks[0]!()
+    await first
+    nft.written.length = 0
+    await pass(0, () => looks.length === 2)
+    looks[1]!()
+    await second
+    expect(nft.written).toEqual([])
   })
 
   it('says once that it cannot be seen', async () => {

@@ -1,15 +1,10 @@
-import { contains } from '@oneknock/shared'
+import { type Cut, Cuts } from './cuts.ts'
 import type { Report } from './events.ts'
-import type { Flow } from './flows.ts'
-import { type Cut, resetSockets } from './reset.ts'
+import { resetSockets } from './reset.ts'
 import type { GuardTable } from './table.ts'
-import { isHere, samePort } from './zones.ts'
-
-/** Cuts at once: together they cost one listing, and their filter fits in an argument of `ss`. */
-const BATCH_MAX = 100
 
 interface Job {
-  readonly cut: Cut
+  readonly plan: () => Cut
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -18,7 +13,7 @@ interface Job {
 export class Cutter {
   readonly #table: GuardTable
   readonly #report: Report
-  readonly #waiting: Job[] = []
+  #waiting: Job[] = []
   #working = false
 
   constructor(table: GuardTable, report: Report) {
@@ -26,19 +21,24 @@ export class Cutter {
     this.#report = report
   }
 
-  cut(cut: Cut): Promise<void> {
+  /** `plan` is asked when its turn comes: by then others may be admitted whose flows are to stay. */
+  cut(plan: () => Cut): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ cut, resolve, reject })
+      this.#waiting.push({ plan, resolve, reject })
       if (!this.#working) void this.#workOff()
     })
   }
 
   async #workOff(): Promise<void> {
     this.#working = true
+    // What is asked for in the same turn goes together.
+    await Promise.resolve()
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, BATCH_MAX)
+      // However many end together: they cost one listing.
+      const batch = this.#waiting
+      this.#waiting = []
       try {
-        await this.#carryOut(batch.map(({ cut }) => cut))
+        await this.#carryOut(batch.map(({ plan }) => plan()))
         for (const { resolve } of batch) resolve()
       } catch (error) {
         for (const { reject } of batch) reject(error)
@@ -47,19 +47,10 @@ export class Cutter {
     this.#working = false
   }
 
-  async #carryOut(cuts: readonly Cut[]): Promise<void> {
-    await this.#table.forget(
-      ({ zone: name, flow }) => cuts.find(cut => cut.zone.name === name && ends(cut, flow))?.zone,
-    )
-    const message = await resetSockets(cuts.filter(({ zone }) => isHere(zone)))
+  async #carryOut(planned: readonly Cut[]): Promise<void> {
+    const cuts = new Cuts(planned)
+    await this.#table.forget(({ zone, flow }) => cuts.find(zone, flow)?.zone)
+    const message = await resetSockets(cuts)
     if (message) this.#report({ kind: 'sockets-kept', message })
   }
 }
-
-const ends = ({ network, ports }: Cut, flow: Flow): boolean =>
-  ports.some(
-    ({ port, except }) =>
-      samePort(port, flow) &&
-      contains(network, flow.address) &&
-      !except.some(other => contains(other, flow.address)),
-  )

@@ -11,12 +11,10 @@ import type { Port, Service } from '../../core/directory.ts'
 import { describeLead, sameLeads } from '../../core/forwards.ts'
 import { type Opening, openingKey } from '../../core/openings.ts'
 import type { Flow, OpenElement } from './flows.ts'
-import { hasPort, SINGLE, samePort, type Zone } from './zones.ts'
+import { hasPort, ONE_ADDRESS, samePort, type Zone } from './zones.ts'
 
 /** Milliseconds by which the kernel's end of an element may differ from what it was told: it counts in jiffies. */
 const KERNEL_TOLERANCE = 1_000
-/** Of a prefix that is no more than that, as it counts on the wire. */
-const ONE_ADDRESS = wirePrefix(6, SINGLE[6])
 
 export interface Place {
   readonly zone: Zone
@@ -134,15 +132,14 @@ export class Held {
     return doors.flatMap(door => this.elementsOf(door, now))
   }
 
-  /** Other openings that admit some of the same peers to this port. */
-  rivals(opening: Opening, port: Port): Opening[] {
-    const { zone } = this.#places.get(opening.service)!
+  /** Other openings that admit some of the same peers to this port of the zone. */
+  rivals(opening: Opening, port: Port, zone: Zone): Opening[] {
     const names = sharing(zone, port)
     const own = openingKey(opening)
     const { network } = opening
     const rivals =
       network.prefix === ONE_ADDRESS
-        ? this.#around(names, network.address)
+        ? this.#around(names, network.address, zone)
         : openingsOf(this.#doors).filter(
             other =>
               names.includes(other.service) &&
@@ -152,10 +149,9 @@ export class Held {
   }
 
   /** By the name of each network that has it: thousands may end at once, and each of them asks. */
-  #around(services: readonly string[], address: Address): Opening[] {
+  #around(services: readonly string[], address: Address, zone: Zone): Opening[] {
     const family = familyOf(address)
-    const lengths = Array.from({ length: SINGLE[family] + 1 }, (_, length) => length)
-    return lengths.flatMap(length => {
+    return zone.prefixes[family].flatMap(length => {
       const network = maskNetwork(address, wirePrefix(family, length))
       return services.flatMap(service => [
         ...(this.#doors.get(doorKey({ service, network }))?.values() ?? []),

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 
@@ -56,13 +56,8 @@ export function run(
   output: number | 'pipe' = 'pipe',
 ): Promise<Ran> {
   return new Promise(resolve => {
-    const child = spawn(program, args, {
-      env: CHILD_ENV,
-      cwd: '/',
-      timeout: limitMs,
-      killSignal: 'SIGKILL',
-      stdio: ['pipe', output, 'pipe'],
-    })
+    const child = start(program, args, limitMs, output)
+    if (typeof child === 'string') return resolve({ kind: 'gone', message: child })
     const printed = { stdout: '', stderr: '' }
     for (const stream of ['stdout', 'stderr'] as const) {
       child[stream]?.setEncoding('utf8').on('data', text => {
@@ -81,6 +76,26 @@ export function run(
     child.stdin?.on('error', () => {})
     child.stdin?.end(input)
   })
+}
+
+/** Or why it could not be: Node throws for some reasons, such as too long an argument, and tells of others. */
+function start(
+  program: string,
+  args: readonly string[],
+  limitMs: number,
+  output: number | 'pipe',
+): ChildProcess | string {
+  try {
+    return spawn(program, args, {
+      env: CHILD_ENV,
+      cwd: '/',
+      timeout: limitMs,
+      killSignal: 'SIGKILL',
+      stdio: ['pipe', output, 'pipe'],
+    })
+  } catch (error) {
+    return (error as Error).message
+  }
 }
 
 function isExecutable(path: string): boolean {

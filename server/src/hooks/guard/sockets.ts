@@ -21,13 +21,20 @@ const TRACKED_LIMIT = 20_000
  * which alone knows of flows that are handed on to a container.
  */
 export async function readFlows(): Promise<SeenFlow[]> {
+  const [sockets = [], tracked] = await Promise.all([readSockets(), readTracked()])
+  return [...sockets, ...parseTracked(tracked, ownAddresses())]
+}
+
+/** Local sockets alone; `undefined` where they cannot be read. */
+export async function readSockets(): Promise<SeenFlow[] | undefined> {
   const [tcp, tcp6, udp, udp6] = await Promise.all(['tcp', 'tcp6', 'udp', 'udp6'].map(readNet))
+  // Even without any socket it has a line for its columns.
+  if (!tcp) return undefined
   return [
-    ...parseSockets(tcp!, 'tcp'),
+    ...parseSockets(tcp, 'tcp'),
     ...parseSockets(tcp6!, 'tcp'),
     ...parseSockets(udp!, 'udp'),
     ...parseSockets(udp6!, 'udp'),
-    ...parseTracked(await readTracked(), ownAddresses()),
   ]
 }
 

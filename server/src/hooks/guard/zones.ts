@@ -25,6 +25,8 @@ export interface Zone {
 
 /** A prefix that is one address. */
 export const SINGLE = { 4: 32, 6: 128 } as const
+/** The same as it counts on the wire, of either family. */
+export const ONE_ADDRESS = wirePrefix(6, SINGLE[6])
 
 export function zonesOf(services: readonly Service[]): Zone[] {
   const guarded = services.filter(service => service.ports.length > 0)

@@ -61,16 +61,38 @@ const leftOf = (ends: ReadonlyMap<string, number>): string[] =>
 const removeCommand = (set: string, keys: readonly string[]): string =>
   `${addCommand(set, keys)}; ${elementCommand('delete', set, keys)}`
 
-/** Forgets a flow, and remembers by these names that it was cut (see `zone-chains`, `leads`). */
-export function cutCommand(zone: string, flow: Flow, remembered: readonly Flow[]): string {
-  const family = familyOf(flow.address)
-  const gone = removeCommand(liveSetName(zone, family), [flowKey(flow)])
-  if (remembered.length === 0) return gone
-  return `${gone}; ${addCommand(cutSetName(zone, family), remembered.map(flowKey))}`
-}
-
 /** Elements in a command: few enough that a door need not wait long behind it. */
 const CHUNK = 2_000
+
+/** A flow that is cut, and by which names that is remembered (see `zone-chains`, `leads`). */
+export interface CutFlow {
+  readonly zone: string
+  readonly flow: Flow
+  readonly remembered: readonly Flow[]
+}
+
+/** Forgets flows, and remembers that they were cut: of each, both at once. */
+export function cutCommands(cut: readonly CutFlow[]): string[] {
+  const sets = new Map<string, CutFlow[]>()
+  for (const one of cut) {
+    const set = liveSetName(one.zone, familyOf(one.flow.address))
+    const others = sets.get(set)
+    if (others) others.push(one)
+    else sets.set(set, [one])
+  }
+  return [...sets].flatMap(([set, flows]) => chunksOf(flows).map(some => cutCommand(set, some)))
+}
+
+function cutCommand(live: string, flows: readonly CutFlow[]): string {
+  const { zone, flow } = flows[0]!
+  const gone = removeCommand(live, keysOf(flows.map(one => one.flow)))
+  const remembered = keysOf(flows.flatMap(one => one.remembered))
+  if (remembered.length === 0) return gone
+  return `${gone}; ${addCommand(cutSetName(zone, familyOf(flow.address)), remembered)}`
+}
+
+/** Each once: what is deleted twice is refused. */
+const keysOf = (flows: readonly Flow[]): string[] => [...new Set(flows.map(flowKey))]
 
 /** Some commands for each set: thousands of elements load as quickly as one. The later end counts. */
 export function fillCommands(open: readonly OpenElement[], live: readonly LiveElement[]): string[] {
@@ -88,12 +110,14 @@ export function fillCommands(open: readonly OpenElement[], live: readonly LiveEl
   }
   return [...ends].flatMap(([set, ofSet]) => {
     const elements = [...ofSet].map(timed)
-    const chunks = Array.from({ length: Math.ceil(elements.length / CHUNK) }, (_, i) =>
-      elements.slice(i * CHUNK, (i + 1) * CHUNK),
-    )
-    return chunks.map(chunk => addCommand(set, chunk))
+    return chunksOf(elements).map(chunk => addCommand(set, chunk))
   })
 }
+
+const chunksOf = <T>(all: readonly T[]): T[][] =>
+  Array.from({ length: Math.ceil(all.length / CHUNK) }, (_, i) =>
+    all.slice(i * CHUNK, (i + 1) * CHUNK),
+  )
 
 const addCommand = (set: string, elements: readonly string[]): string =>
   elementCommand('add', set, elements)

@@ -2,7 +2,7 @@ import { familyOf, familyPrefix, type Network } from '@oneknock/shared'
 import type { Flow, LiveElement, OpenElement } from '../guard/flows.ts'
 import type { Filling, Guard, GuardKernel, Listing } from '../guard/kernel.ts'
 import { portsOf, SINGLE, type Zone } from '../guard/zones.ts'
-import { cutCommand, fillCommands, openSet } from './elements.ts'
+import { cutCommands, fillCommands, openSet } from './elements.ts'
 import { remembered } from './leads.ts'
 import { parseListing, skeleton } from './listing.ts'
 import { type NftRunner, printTable } from './nft.ts'
@@ -68,11 +68,13 @@ export class NftKernel implements GuardKernel {
     this.#declared = new Set([...this.#declared, openSet(zone.name, network)])
   }
 
-  forget(doomed: readonly { readonly zone: Zone; readonly flow: Flow }[]): Promise<void> {
-    const commands = doomed.map(({ zone, flow }) =>
-      cutCommand(zone.name, flow, remembered(zone, flow)),
-    )
-    return this.#nft.write(commands.join('; '))
+  async forget(doomed: readonly { readonly zone: Zone; readonly flow: Flow }[]): Promise<void> {
+    const cut = doomed.map(({ zone, flow }) => ({
+      zone: zone.name,
+      flow,
+      remembered: remembered(zone, flow),
+    }))
+    for (const command of cutCommands(cut)) await this.#nft.write(command)
   }
 
   watch(heard: () => void): void {
