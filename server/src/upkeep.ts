@@ -42,6 +42,8 @@ export class Upkeep {
 
   start(): void {
     this.#interval = setInterval(() => this.#tick(), TICK_MS)
+    // To start hooks may have taken longer than some grants still had.
+    this.#endExpired()
     this.#prepareHints()
   }
 
