@@ -1,4 +1,4 @@
-import { type Network, sameNetwork } from '@oneknock/shared'
+import { formatNetwork, type Network, sameNetwork } from '@oneknock/shared'
 import type { Clock } from './clock.ts'
 import type { Burn } from './factors.ts'
 import { Elements, elementsOf } from './recorded.ts'
@@ -53,6 +53,8 @@ export class Grants {
   readonly #deadlines = new Soonest()
   /** The live ones of each device: what one device does must not cost more for what others hold. */
   readonly #byDevice = new Map<string, Map<string, Grant>>()
+  /** Of these, by where each is for first: what one device has elsewhere must not cost either. */
+  readonly #byPlace = new Map<string, readonly string[]>()
   readonly #ending = new Map<string, Ending>()
 
   constructor(clock: Clock) {
@@ -91,14 +93,17 @@ export class Grants {
   /** Takes in a new grant, or a known one that has changed. Its time never grows by being put anew. */
   put(grant: Grant): void {
     const left = this.#clock.monotonic() + grant.until - this.#clock.now()
-    const before = this.#held.get(grant.id)?.deadline ?? Number.POSITIVE_INFINITY
-    const deadline = Math.min(before, left)
+    const before = this.#held.get(grant.id)
+    const deadline = Math.min(before?.deadline ?? Number.POSITIVE_INFINITY, left)
+    if (before) this.#unplace(before.grant)
     this.#held.set(grant.id, { grant, deadline })
     this.#untils.set(grant.id, grant.until)
     this.#deadlines.set(grant.id, deadline)
     const siblings = this.#byDevice.get(grant.device)
     if (siblings) siblings.set(grant.id, grant)
     else this.#byDevice.set(grant.device, new Map([[grant.id, grant]]))
+    const place = placeOf(grant)
+    this.#byPlace.set(place, [...this.#at(place), grant.id])
     this.#ending.delete(grant.id)
   }
 
@@ -142,7 +147,10 @@ export class Grants {
 
   /** The grants of the same device whose every opening is this one's too, and for as long. */
   supersededBy(grant: Grant): Grant[] {
-    return this.#of(grant.device).filter(
+    const { device, networks } = grant
+    const places = networks.map(network => placeOf({ device, networks: [network] }))
+    const olds = places.flatMap(place => this.#at(place).map(id => this.get(id)!))
+    return olds.filter(
       old =>
         old.id !== grant.id &&
         old.until <= grant.until &&
@@ -166,6 +174,11 @@ export class Grants {
     return [...(this.#byDevice.get(device)?.values() ?? [])]
   }
 
+  /** The ids of those that are for this place first. */
+  #at(place: string): readonly string[] {
+    return this.#byPlace.get(place) ?? NOTHING
+  }
+
   #drop(id: string): void {
     const grant = this.get(id)
     if (!grant) return
@@ -175,8 +188,21 @@ export class Grants {
     const siblings = this.#byDevice.get(grant.device)!
     siblings.delete(id)
     if (siblings.size === 0) this.#byDevice.delete(grant.device)
+    this.#unplace(grant)
+  }
+
+  #unplace(grant: Grant): void {
+    const place = placeOf(grant)
+    const others = this.#at(place).filter(id => id !== grant.id)
+    if (others.length > 0) this.#byPlace.set(place, others)
+    else this.#byPlace.delete(place)
   }
 }
+
+const NOTHING: readonly string[] = []
+
+const placeOf = ({ device, networks }: Pick<Grant, 'device' | 'networks'>): string =>
+  `${device} ${formatNetwork(networks[0]!)}`
 
 export interface Closing {
   readonly grant: Grant

@@ -81,6 +81,47 @@ describe('which earlier grants a newer one covers', () => {
     grants.put(newer)
     expect(ids(grants.supersededBy(newer))).toEqual(covered ? ['old'] : [])
   })
+
+  it('as a look at each of them would find, whatever became of them since', () => {
+    const networks = fc.uniqueArray(
+      fc.constantFrom('203.0.113.7', '203.0.113.8', '2001:db8::7').map(text => network(text)),
+      { minLength: 1, maxLength: 2 },
+    )
+    const grants = fc.record({
+      id: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
+      device: fc.constantFrom('alice/laptop', 'alice/phone'),
+      services: fc.uniqueArray(fc.constantFrom('ssh', 'wiki'), { minLength: 1 }),
+      networks,
+      until: fc.integer({ min: NOON + 1, max: NOON + 3 }),
+    })
+    const act = fc.record({ what: fc.constantFrom('put', 'widen', 'end', 'remove'), of: grants })
+    fc.assert(
+      fc.property(fc.array(act, { maxLength: 30 }), grants, (acts, changes) => {
+        const held = new Grants(new HandClock())
+        for (const { what, of } of acts) {
+          const before = held.get(of.id)
+          if (what === 'put' && !before) held.put(grant(of.id, of))
+          if (what === 'widen' && before) held.put({ ...before, networks: of.networks })
+          if (what === 'end') held.end(of.id, 'expired')
+          if (what === 'remove') held.remove(of.id)
+        }
+        const newest = grant('new', changes)
+        const all = (ones: readonly string[], others: readonly string[]) =>
+          ones.every(one => others.includes(one))
+        const texts = ({ networks }: Grant) => networks.map(({ address }) => address)
+        const covered = held
+          .list()
+          .filter(
+            old =>
+              old.device === newest.device &&
+              old.until <= newest.until &&
+              all(old.services, newest.services) &&
+              all(texts(old), texts(newest)),
+          )
+        expect(ids(held.supersededBy(newest)).sort()).toEqual(ids(covered).sort())
+      }),
+    )
+  })
 })
 
 describe('what a close does', () => {
