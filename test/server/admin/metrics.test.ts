@@ -1,9 +1,12 @@
+import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SILENCE } from '../../../server/src/listeners/listener.ts'
 import { Histogram } from '../../../server/src/metrics/histogram.ts'
+import { CONNECTIONS_MAX, serveMetrics } from '../../../server/src/metrics/server.ts'
 import { Metrics } from '../../../server/src/metrics.ts'
-import { kit } from '../kit.ts'
+import { kit, until } from '../kit.ts'
 import { codeOf, freeTcpPort, Gateway } from './gateway.ts'
 
 describe('a histogram', () => {
@@ -38,6 +41,23 @@ it('silence is passed on as it is: no promise, no time taken', () => {
   expect(metrics.read()).toContain('oneknock_packets_total{outcome="hint"} 1\n')
   k.counters.countValidation('used')
   expect(metrics.read()).toContain('oneknock_validations_total{outcome="used"} 1\n')
+})
+
+it('are there again soon for whoever scrapes, though others connect and say nothing', async () => {
+  const port = await freeTcpPort()
+  const at = { host: '127.0.0.1', port }
+  const stop = await serveMetrics(at, () => 'numbers', 300)
+  const idle = Array.from({ length: CONNECTIONS_MAX }, () => connect(port))
+  const scrape = () =>
+    fetch(`http://127.0.0.1:${port}/metrics`).then(
+      ({ status }) => status,
+      () => 'hung up',
+    )
+  await Promise.all(idle.map(socket => once(socket, 'connect')))
+  expect(await scrape()).toBe('hung up')
+  await until(scrape, status => status === 200)
+  for (const socket of idle) socket.destroy()
+  await stop()
 })
 
 describe('the metrics of a daemon', () => {
