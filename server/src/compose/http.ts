@@ -8,6 +8,7 @@ import { type HttpListener, type HttpPlan, httpListener, type Route } from '../l
 import type { Log } from '../log.ts'
 import { pooledRandom } from '../random.ts'
 import { logHttp } from './notes.ts'
+import { seldom } from './seldom.ts'
 import type { Settings } from './settings.ts'
 import { clientKeysOf } from './validation.ts'
 
@@ -23,13 +24,16 @@ export interface HttpParts {
 /** The HTTP door, which does nothing until it is configured. */
 export function makeHttp({ settings, clock, counters, log, routes }: HttpParts): HttpListener {
   const owners = new TokenOwners()
+  const isDue = seldom(clock)
   return httpListener({
     clock,
     pause,
     random: pooledRandom(),
     ownerOf: publicId => owners.of(settings().directory, publicId),
     routes,
-    report: note => logHttp(log, note),
+    report: note => {
+      if (note.note !== 'http-failed' || isDue(note.note)) logHttp(log, note)
+    },
     count: what => counters.countDoor('http', what),
   })
 }
