@@ -1,4 +1,4 @@
-import { formatNetwork, type Network } from '@oneknock/shared'
+import { type FactorKind, formatNetwork, type Network } from '@oneknock/shared'
 import { isoTime, labelOf } from '../administration/views.ts'
 import type { Event, KnockEvent } from '../core/events.ts'
 import type { Grant } from '../core/grants.ts'
@@ -15,6 +15,11 @@ export interface Row {
   readonly from?: string
   /** What was opened, closed or asked for. */
   readonly services?: readonly string[]
+  /**
+   * The kind of code that was shown; `none` where a device's key was enough, or where a door took a
+   * password that others know, and a yes.
+   */
+  readonly factor?: FactorKind
   readonly grant?: string
   readonly addresses?: readonly string[]
   readonly until?: string
@@ -122,9 +127,9 @@ export function rowsOf(atMs: number, event: Event): Row[] {
 }
 
 function knocked(at: string, event: KnockEvent): Row {
-  const { user, device, source, outcome, services, verb, grant, pending } = event
-  if (grant) return { ...granted(at, grant), result: outcome.status, from: source }
-  if (pending) return { ...asked(at, pending), from: source }
+  const { user, device, source, outcome, services, verb, factor, grant, pending } = event
+  if (grant) return { ...granted(at, grant), result: outcome.status, from: source, factor }
+  if (pending) return { ...asked(at, pending), from: source, factor }
   const { status, reason, detail } = outcome
   const refused = status === 'refused'
   return {
@@ -133,7 +138,9 @@ function knocked(at: string, event: KnockEvent): Row {
     user,
     device: labelOf(device),
     from: source,
-    services: status === 'closed' ? detail.split(' ').filter(Boolean) : services,
+    ...(status === 'closed'
+      ? { services: detail.split(' ').filter(Boolean) }
+      : { services, factor }),
     ...(refused && { why: reason, ...(detail && { detail }) }),
   }
 }

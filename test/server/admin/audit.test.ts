@@ -47,12 +47,13 @@ describe('audit show', () => {
     const rows = await g.json('audit', 'show', '--user', 'alice', '--since', '24h')
     const who = { user: 'alice', device: 'main', from: '127.0.0.1' }
     expect(rows).toMatchObject([
-      { ...who, result: 'refused', why: 'wrong-factor' },
-      { ...who, result: 'opened', why: 'closed' },
+      { ...who, result: 'refused', why: 'wrong-factor', factor: 'totp' },
+      { ...who, result: 'opened', why: 'closed', factor: 'totp' },
       { ...who, result: 'refused', why: 'factor-used' },
       { ...who, result: 'closed', services: ['web'] },
     ])
-    const [, opened] = rows
+    const [, opened, , closed] = rows
+    expect(closed).not.toHaveProperty('factor')
     expect(opened).toMatchObject({ services: ['web'], addresses: ['127.0.0.1'] })
     expect(Date.parse(opened.until) - Date.parse(opened.at)).toBe(3600_000)
     expect(Date.parse(opened.ended)).toBeGreaterThanOrEqual(Date.parse(opened.at))

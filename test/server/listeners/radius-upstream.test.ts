@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { Rows } from '../../../server/src/audit/rows.ts'
 import type { RadiusClient } from '../../../server/src/core/radius.ts'
 import { ATTRIBUTE, CODE } from '../../../server/src/listeners/radius/packet.ts'
 import { HandClock, kit, until } from '../kit.ts'
@@ -270,7 +271,12 @@ describe('the RADIUS listener as a proxy', () => {
     const answer = await nas.answer(asking)
     expect(answer.says).toBe('accept')
     expect(answer.attributes).toContainEqual(attribute(81, '42'))
-    expect(k.lines).toHaveLength(2)
+    const trail = new Rows()
+    for (const { at, event } of k.lines) trail.add(at, event)
+    const by = 'alice by phone'
+    expect(trail.list()).toMatchObject([
+      { device: '@radius', result: 'verified', factor: 'none', asked: by, by },
+    ])
   })
 
   it('asks for the password before it looks for a grant, by CHAP too', async () => {
