@@ -113,6 +113,25 @@ describe('the page', () => {
     expect((await fetchFrom(port, path)).status).toBe(200)
   })
 
+  it('takes no code that a page of another site has a browser send', async () => {
+    const { port, code, counters } = await door()
+    const right = { user: 'alice', code: code().code }
+    const elsewhere = { 'sec-fetch-site': 'cross-site' }
+    const link = await fetchFrom(port, `/alice:${right.code}`, { headers: elsewhere })
+    const form = await postForm(port, right, { headers: elsewhere })
+    for (const { status, body } of [link, form]) {
+      expect({ status, text: body.toString() }).toEqual({
+        status: 403,
+        text: 'not open: A page of another site has asked for that. Type the code here yourself.\n',
+      })
+    }
+    expect(counters.read()).toMatchObject({ opened: 0, refused: 0 })
+    // A portal of the same house, or nobody but the person.
+    expect(
+      (await postForm(port, right, { headers: { 'sec-fetch-site': 'same-site' } })).status,
+    ).toBe(200)
+  })
+
   it('shows what was typed as text', async () => {
     const { port } = await door()
     const fields = { user: '"><script>alert(1)</script>', code: '123456' }

@@ -8,6 +8,7 @@ import type { Waiting } from './waiting.ts'
 import {
   BUSY,
   CLOSED,
+  ELSEWHERE,
   inOneLine,
   NO_CODE,
   type Told,
@@ -68,6 +69,7 @@ function pathParts(path: string): string[] {
 }
 
 async function take(request: WebRequest, claim: Claim, parts: DoorParts): Promise<WebAnswer> {
+  if (isSteered(request)) return show(request, ELSEWHERE, '', parts)
   if (!request.source) {
     const why = request.origin.kind === 'unnamed-proxy' ? UNNAMED_PROXY : UNSAID
     return show(request, why, claim.user, parts)
@@ -80,6 +82,12 @@ async function take(request: WebRequest, claim: Claim, parts: DoorParts): Promis
   if (wantsPage(request)) return wait(parts.waiting.add(outcome, settled), parts)!
   return show(request, tell(await settled, parts.clock.now()), claim.user, parts)
 }
+
+/**
+ * Whether the browser says that another site's page had it ask: codes are not guessed from all the
+ * addresses of those who look at some page, nor a door opened for them.
+ */
+const isSteered = ({ header }: WebRequest): boolean => header('sec-fetch-site') === 'cross-site'
 
 /** What became of a try that waits for somebody's yes. */
 function lookAgain({ method, path }: WebRequest, parts: DoorParts): WebAnswer | undefined {

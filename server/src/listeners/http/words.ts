@@ -30,6 +30,9 @@ export const UNNAMED_PROXY: Told = refusal(
   'This came through a proxy that the configuration does not name. Tell the administrator: trusted_proxies.',
   400,
 )
+export const ELSEWHERE: Told = refusal(
+  'A page of another site has asked for that. Type the code here yourself.',
+)
 export const NO_CODE: Told = refusal(
   'That is no code: six digits, a touch, or a recovery code.',
   400,
