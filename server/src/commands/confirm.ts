@@ -33,7 +33,11 @@ async function confirmCode(secret: Uint8Array): Promise<Confirmed> {
   try {
     for (;;) {
       const answer = await ask(lines, 'The code that the app shows now (empty: later): ')
-      if (answer === undefined) return 'interrupted'
+      if (answer === undefined) {
+        // The question's line is not ended yet.
+        process.stdout.write('\n')
+        return 'interrupted'
+      }
       const code = answer.replaceAll(' ', '')
       if (code === '') return 'skipped'
       if (matchTotp(secret, code, Date.now()) >= 0) return 'right'

@@ -62,7 +62,7 @@ describe('user add on a terminal', () => {
     person = new Person(s, 'user add alice --services web')
     await person.sees(QUESTION)
     person.type(key)
-    await person.sees('alice was not added; delete what was scanned')
+    await person.sees(/\noneknockd: alice was not added; delete what was scanned/)
     await person.sees('status=1')
     expect(existsSync(s.userFile('alice'))).toBe(false)
   })
