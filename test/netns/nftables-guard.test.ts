@@ -174,6 +174,22 @@ describeGuards('the guard itself', (fixture, backend) => {
     }
   })
 
+  it('shuts what was open more widely than its successor allows', async () => {
+    const { client, server } = fixture.lab
+    await server.listen('tcp', 22)
+    const first = fixture.guard({ services: [ssh] })
+    await first.start()
+    await first.open(opening('ssh', '10.77.12.0/24'))
+    await first.open(opening('ssh', server.v4))
+    expect(await client.reach('tcp', server.v4, 22)).toBe('open')
+    await first.kill()
+    const narrow = serviceOn('ssh', [tcp(22)], { maxPrefix: { ipv4: 128, ipv6: 128 } })
+    const second = fixture.guard({ services: [narrow] })
+    await second.start()
+    expect((await second.list()).map(({ network }) => network.address)).toEqual([server.v4])
+    expect(await client.probe('tcp', server.v4, 22)).toBe('silent')
+  })
+
   it('opens nothing new when it is taken over with services that share a port', async () => {
     const { client, server } = fixture.lab
     await Promise.all([server.listen('tcp', 22), server.listen('tcp', 23)])

@@ -66,7 +66,10 @@ export class GuardTable {
       const { held, clock, kernel, report, trial } = this.#options
       const before = await this.list()
       const found = held.recognise(before?.open ?? [], clock.now())
-      for (const opening of found) if (!held.holds(opening)) held.put(opening)
+      for (const opening of found) {
+        // What is wider than is allowed by now has no room in the table any more.
+        if (!held.holds(opening) && held.fits(opening)) held.put(opening)
+      }
       this.trial.begin(trial, before?.trial)
       const flows = await this.#takeTheirPlace(before)
       report({ kind: 'guard-up', adopted: before !== undefined, openings: held.size, flows })
