@@ -257,8 +257,8 @@ export class Doors {
   ): Promise<Fault | undefined> {
     const limitMs = this.#options.limitMs ?? HOOK_LIMIT_MS
     const began = performance.now()
-    const work = hook[action](opening)
     try {
+      const work = hook[action](opening)
       const late = await outlasts(work, limitMs)
       if (!late) return undefined
       void work.catch(() => {}).then(() => this.#comesLate(hook, action, opening))

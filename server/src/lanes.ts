@@ -5,13 +5,15 @@ export class Lanes {
   /** The last work of each key. */
   readonly #tails = new Map<string, Promise<unknown>>()
 
-  /** Work that fails would keep all behind it from their turn: it is not to. */
+  /** Work that fails keeps nobody behind it from their turn. */
   async inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const turn = (this.#tails.get(key) ?? NOTHING).then(work)
+    const turn = (this.#tails.get(key) ?? NOTHING).then(work, work)
     this.#tails.set(key, turn)
-    const done = await turn
-    if (this.#tails.get(key) === turn) this.#tails.delete(key)
-    return done
+    try {
+      return await turn
+    } finally {
+      if (this.#tails.get(key) === turn) this.#tails.delete(key)
+    }
   }
 }
 

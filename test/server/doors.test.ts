@@ -87,6 +87,15 @@ describe('a door that two grants need', () => {
     expect(await open()).toEqual(['ssh 203.0.113.7'])
   })
 
+  it('fails and can be had again, though its hook throws instead of rejecting', async () => {
+    const { doors, hook } = lab()
+    const { open } = hook
+    hook.open = failing('at once')
+    expect(await doors.need(grant('a'))).toMatchObject({ action: 'open', message: 'at once' })
+    hook.open = open
+    expect(await doors.need(grant('b'))).toBeUndefined()
+  })
+
   it('closes with the last of them, and not before', async () => {
     const { doors, hook, open } = lab()
     await doors.need(grant('a'))
