@@ -1,4 +1,4 @@
-import { ANY_IPV4, type Reply } from '@oneknock/shared'
+import { ANY_IPV4, NONCE_BYTES, type Reply, toHex } from '@oneknock/shared'
 import { describe, expect, it } from 'vitest'
 import { hashRecoveryCode } from '../../server/src/core/recovery.ts'
 import { HookError } from '../../server/src/hooks/hook.ts'
@@ -40,6 +40,17 @@ describe('a good knock', () => {
     const reply = await k.send(k.packet({ factor: k.code(), services: [] }))
     expect(reply).toMatchObject({ lifetime: 30, detail: 'ssh wiki' })
     expect(await k.open()).toEqual(['ssh 203.0.113.7', 'wiki 203.0.113.7'])
+  })
+
+  it('is answered under a nonce of its own each time: two under one would tell of each other', async () => {
+    const k = kit()
+    const nonces = new Set<string>()
+    for (let packets = 0; packets < 20; packets++) {
+      const { datagram } = k.packet({ knockId: `${packets % 3}`.padStart(16, '0') })
+      const verdict = await k.gatekeeper.judge({ datagram, source: '203.0.113.7' })
+      if (verdict.kind === 'answer') nonces.add(toHex(verdict.reply!.slice(0, NONCE_BYTES)))
+    }
+    expect(nonces.size).toBe(20)
   })
 
   it('gets the time it asks for, up to the cap', async () => {
