@@ -58,6 +58,17 @@ describe('every reason to refuse', () => {
     expect(seen(await k.send(k.packet({ factor: k.code() })))).toBe('opened none')
   })
 
+  it('locked: closes nothing either', async () => {
+    const k = kit()
+    await k.send(k.packet({ factor: k.code() }))
+    for (let i = 0; i < 5; i++) {
+      await k.send(k.packet({ factor: { kind: 'totp', code: '000000' } }))
+    }
+    k.clock.pass(1)
+    expect(seen(await k.send(k.packet({ verb: 'close' })))).toBe('refused locked')
+    expect(await k.open()).toEqual(['ssh 203.0.113.7'])
+  })
+
   it('locked: by the administrator, or since nobody took the invitation up within a day', async () => {
     const users = [user('alice', 1, { locked: true })]
     expect(await refusal({ users }, k => ({ factor: k.code() }))).toBe('refused locked')
@@ -151,5 +162,15 @@ describe('every reason to refuse', () => {
     k.disk.works = true
     expect(seen(await k.send(k.packet({ factor })))).toBe('refused factor-used')
     expect(seen(await k.send(k.packet({ factor: k.code(1) })))).toBe('opened none')
+  })
+
+  it('state unavailable: a retransmission that cannot be recorded is not told what became of it', async () => {
+    const k = kit()
+    const ask = { factor: k.code(), knockId: '00000000000000ab' }
+    expect(seen(await k.send(k.packet(ask)))).toBe('opened none')
+    k.disk.works = false
+    expect(seen(await k.send(k.packet(ask)))).toBe('refused state-unavailable')
+    k.disk.works = true
+    expect(seen(await k.send(k.packet(ask)))).toBe('opened none')
   })
 })

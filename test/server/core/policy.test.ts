@@ -10,6 +10,7 @@ import {
   contains,
   familyOf,
   maskNetwork,
+  parseNetwork,
   readAddress,
   scopeOf,
 } from '../../../shared/src/index.ts'
@@ -154,6 +155,24 @@ describe('policy', () => {
     [
       'the address that is demanded',
       { services: [service('ssh', { requireAddress: true })], asked: { address: HERE } },
+      'ssh 203.0.113.7/128 30s',
+    ],
+    [
+      'from where the service is not opened',
+      { services: [service('ssh', { networks: [parseNetwork('203.0.114.0/24')!] })] },
+      'address ssh',
+    ],
+    [
+      'a prefix that reaches beyond where the service is opened',
+      {
+        services: [{ ...wide[0]!, networks: [parseNetwork('203.0.113.0/24')!] }],
+        asked: { prefix: 119 },
+      },
+      'address ssh',
+    ],
+    [
+      'from where the service is opened',
+      { services: [service('ssh', { networks: [parseNetwork('203.0.113.0/24')!] })] },
       'ssh 203.0.113.7/128 30s',
     ],
     ['no such service', { asked: { services: ['nosuch'] } }, 'service nosuch'],
