@@ -1,8 +1,21 @@
 import { describe, expect, it } from 'vitest'
+import type { Grant } from '../../server/src/core/grants.ts'
 import { type Opening, openingKey } from '../../server/src/core/openings.ts'
+import { Outlived } from '../../server/src/core/outlived.ts'
 import { type CuttingHook, HookError } from '../../server/src/hooks/hook.ts'
 import { MemoryHook } from '../../server/src/hooks/memory.ts'
-import { device, HandClock, type Kit, type KitOptions, kit, until, user } from './kit.ts'
+import {
+  asRead,
+  device,
+  HandClock,
+  type Kit,
+  type KitOptions,
+  kit,
+  NOON,
+  network,
+  until,
+  user,
+} from './kit.ts'
 
 /*
  * A door that has closed leaves the connections alone that came in through it, for as long as whoever
@@ -125,5 +138,46 @@ describe('what has come in through a door that is closed by now', () => {
     const last = scene({ ledger: next.k.lines, users: [], clock: first.k.clock })
     await last.k.gatekeeper.resume([last.hook])
     expect(last.hook.cuts).toEqual([])
+  })
+})
+
+describe('the grants that connections may have outlived', () => {
+  const DAY = 86_400_000
+  const grant = (n: number, from = `10.0.${n >> 8}.${n & 255}`, who = 'alice'): Grant => ({
+    ...{ id: `${n}`.padStart(16, '0'), user: who, device: `${who}/laptop`, keyId: 'k' },
+    ...{ services: ['ssh'], networks: [network(from)], sentAt: NOON, until: NOON + n },
+  })
+  const ids = (outlived: Outlived) => outlived.list().map(({ id }) => Number(id))
+
+  it('are the latest 64 of each user, one for each place, for 90 days', () => {
+    const outlived = new Outlived()
+    for (let n = 0; n < 100; n++) outlived.add(grant(n))
+    outlived.add(grant(100, '10.0.0.99'))
+    outlived.add(grant(101, '10.0.0.1', 'bob'))
+    const kept = [...Array.from({ length: 63 }, (_, i) => 36 + i), 100, 101]
+    expect(ids(outlived)).toEqual(kept)
+    const read = new Outlived()
+    read.restore(asRead(outlived.record()))
+    expect(read.list()).toEqual(outlived.list())
+    outlived.forget(NOON + 50 + 90 * DAY)
+    expect(ids(outlived)).toEqual(kept.filter(n => n >= 50))
+    outlived.forget(NOON + 102 + 90 * DAY)
+    expect(ids(outlived)).toEqual([])
+  })
+
+  it('are told apart by what may be taken away: device, key, factor, service', () => {
+    const one = grant(1)
+    const factor = { kind: 'totp', id: 'f' } as const
+    const others: Partial<Grant>[] = [
+      { device: 'alice/phone' },
+      { keyId: 'l' },
+      { factor },
+      { services: ['ssh', 'wiki'] },
+      { networks: [...one.networks, network('2001:db8::1')] },
+    ]
+    const outlived = new Outlived()
+    for (const [n, other] of [{}, ...others].entries())
+      outlived.add({ ...one, ...other, id: `${n}` })
+    expect(ids(outlived)).toEqual([0, 1, 2, 3, 4, 5])
   })
 })
