@@ -187,6 +187,10 @@ describe('what the log says of an event', () => {
       { level: 50, grant: grant.id },
     ],
     [
+      { event: 'cut', grant: grant.id, user: 'alice', services: ['ssh'] },
+      { level: 30, msg: 'cut', user: 'alice', services: ['ssh'] },
+    ],
+    [
       { event: 'ended', grant: grant.id, user: 'alice', why: 'expired' },
       { level: 30, msg: 'ended', why: 'expired' },
     ],
