@@ -129,6 +129,13 @@ describe('the table', () => {
     expect(renderFile({ zones: [], allow: [], spaPorts: [] })).not.toContain('chain')
   })
 
+  it('lets a thousand packets a second of one source knock, of IPv6 those of a site together', () => {
+    const text = renderFile({ zones: [], allow: [], spaPorts: [62201] })
+    const over = 'limit rate over 1000/second burst 1000 packets'
+    expect(text).toContain(`update @meter4 { ip saddr ${over} } drop`)
+    expect(text).toContain(`update @meter6 { ip6 saddr & ffff:ffff:ffff:ffff:: ${over} } drop`)
+  })
+
   it('names networks so that none overlaps another', () => {
     const networks = ['10.1.0.0/16', '10.0.0.0/8', '10.0.0.0/8', 'fd00::1', '192.0.2.1']
     expect(
