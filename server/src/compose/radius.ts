@@ -49,10 +49,9 @@ function hasGrant(
 ): boolean {
   const over = new Set(grants.expired())
   return grants
-    .list()
+    .of(user)
     .some(
       grant =>
-        grant.user === user &&
         !over.has(grant) &&
         grant.networks.some(network => contains(network, address)) &&
         (!services || grant.services.some(name => services.includes(name))),

@@ -51,8 +51,9 @@ export class Grants {
   /** When they end by the wall clock, and by the one that never steps: among many, the next ones. */
   readonly #untils = new Soonest()
   readonly #deadlines = new Soonest()
-  /** The live ones of each device: what one device does must not cost more for what others hold. */
-  readonly #byDevice = new Map<string, Map<string, Grant>>()
+  /** The live ones of each: what one device or user does must not cost more for what others hold. */
+  readonly #byDevice = new Groups()
+  readonly #byUser = new Groups()
   /** Of these, by where each is for first: what one device has elsewhere must not cost either. */
   readonly #byPlace = new Map<string, readonly string[]>()
   readonly #ending = new Map<string, Ending>()
@@ -90,6 +91,11 @@ export class Grants {
     return this.#held.get(id)?.grant
   }
 
+  /** A user's. */
+  of(user: string): Grant[] {
+    return this.#byUser.of(user)
+  }
+
   /** Takes in a new grant, or a known one that has changed. Its time never grows by being put anew. */
   put(grant: Grant): void {
     const left = this.#clock.monotonic() + grant.until - this.#clock.now()
@@ -99,9 +105,8 @@ export class Grants {
     this.#held.set(grant.id, { grant, deadline })
     this.#untils.set(grant.id, grant.until)
     this.#deadlines.set(grant.id, deadline)
-    const siblings = this.#byDevice.get(grant.device)
-    if (siblings) siblings.set(grant.id, grant)
-    else this.#byDevice.set(grant.device, new Map([[grant.id, grant]]))
+    this.#byDevice.put(grant.device, grant)
+    this.#byUser.put(grant.user, grant)
     const place = placeOf(grant)
     this.#byPlace.set(place, [...this.#at(place), grant.id])
     this.#ending.delete(grant.id)
@@ -161,17 +166,14 @@ export class Grants {
 
   /** What a close by this device, sent then, does to its earlier grants. No names = all services. */
   closing(device: string, services: readonly string[], sentAt: number): Closing[] {
-    return this.#of(device)
+    return this.#byDevice
+      .of(device)
       .filter(grant => grant.sentAt < sentAt)
       .map(grant => {
         const closed = grant.services.filter(name => !services.length || services.includes(name))
         return { grant, closed, left: grant.services.filter(name => !closed.includes(name)) }
       })
       .filter(({ closed }) => closed.length > 0)
-  }
-
-  #of(device: string): Grant[] {
-    return [...(this.#byDevice.get(device)?.values() ?? [])]
   }
 
   /** The ids of those that are for this place first. */
@@ -185,9 +187,8 @@ export class Grants {
     this.#held.delete(id)
     this.#untils.delete(id)
     this.#deadlines.delete(id)
-    const siblings = this.#byDevice.get(grant.device)!
-    siblings.delete(id)
-    if (siblings.size === 0) this.#byDevice.delete(grant.device)
+    this.#byDevice.remove(grant.device, id)
+    this.#byUser.remove(grant.user, id)
     this.#unplace(grant)
   }
 
@@ -196,6 +197,27 @@ export class Grants {
     const others = this.#at(place).filter(id => id !== grant.id)
     if (others.length > 0) this.#byPlace.set(place, others)
     else this.#byPlace.delete(place)
+  }
+}
+
+/** Grants by what they have in common. */
+class Groups {
+  readonly #groups = new Map<string, Map<string, Grant>>()
+
+  put(key: string, grant: Grant): void {
+    const group = this.#groups.get(key)
+    if (group) group.set(grant.id, grant)
+    else this.#groups.set(key, new Map([[grant.id, grant]]))
+  }
+
+  remove(key: string, id: string): void {
+    const group = this.#groups.get(key)
+    group?.delete(id)
+    if (group?.size === 0) this.#groups.delete(key)
+  }
+
+  of(key: string): Grant[] {
+    return [...(this.#groups.get(key)?.values() ?? [])]
   }
 }
 

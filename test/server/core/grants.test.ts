@@ -57,6 +57,25 @@ describe('a grant', () => {
   })
 })
 
+it('are found by their user, as a look at each of them would find', () => {
+  const act = fc.record({ id: fc.constantFrom('a', 'b', 'c'), user: fc.nat(2), ends: fc.boolean() })
+  fc.assert(
+    fc.property(fc.array(act, { maxLength: 20 }), acts => {
+      const grants = new Grants(new HandClock())
+      for (const { id, user, ends } of acts) {
+        const name = `user-${user}`
+        if (ends) grants.end(id, 'closed')
+        else if (!grants.get(id)) grants.put(grant(id, { user: name, device: `${name}/${id}` }))
+        else grants.put({ ...grants.get(id)!, services: [`service-${user}`] })
+        for (const whose of ['user-0', 'user-1', 'user-2']) {
+          const looked = grants.list().filter(({ user }) => user === whose)
+          expect(new Set(grants.of(whose))).toEqual(new Set(looked))
+        }
+      }
+    }),
+  )
+})
+
 describe('which earlier grants a newer one covers', () => {
   const newer = grant('new', {
     services: ['ssh', 'wiki'],
@@ -85,7 +104,7 @@ describe('which earlier grants a newer one covers', () => {
   it('as a look at each of them would find, whatever became of them since', () => {
     const networks = fc.uniqueArray(
       fc.constantFrom('203.0.113.7', '203.0.113.8', '2001:db8::7').map(text => network(text)),
-      { minLength: 1, maxLength: 2 },
+      { minLength: 1, maxLength: 2, selector: ({ address }) => address },
     )
     const grants = fc.record({
       id: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
@@ -105,7 +124,7 @@ describe('which earlier grants a newer one covers', () => {
           if (what === 'end') held.end(of.id, 'expired')
           if (what === 'remove') held.remove(of.id)
         }
-        const newest = grant('new', changes)
+        const newest = grant('new', { ...changes, id: 'new' })
         const all = (ones: readonly string[], others: readonly string[]) =>
           ones.every(one => others.includes(one))
         const texts = ({ networks }: Grant) => networks.map(({ address }) => address)
