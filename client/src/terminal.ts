@@ -22,11 +22,18 @@ const KEY = {
   delete: '\x7f',
 } as const
 /** Arrows and such: not to be taken for letters. */
-const ESCAPE_SEQUENCE = /\x1b(\[[0-9;]*[A-Za-z~]|O.|)/g
+const ESCAPE_SEQUENCES = /(\x1b(?:\[[0-9;]*[A-Za-z~]|O.|))/
+/** One that may go on in what is read next. */
+const CUT_SEQUENCE = /\x1b(?:\[[0-9;]*)?$/
+const CONTROL = /[\x00-\x1f\x7f]/
+
+/** xterm's bracketed paste, for what is long and secret: a line break in it is no key. */
+const PASTE = { on: '\x1b[?2004h', off: '\x1b[?2004l', begins: '\x1b[200~', ends: '\x1b[201~' }
+const ENDS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM']
 
 /**
  * Asks the person at this process's terminal, wherever its input and output go. While it asks, the
- * terminal is in raw mode; at SIGINT and SIGTERM Node puts it back.
+ * terminal is in raw mode, and put back whatever ends it.
  */
 export async function askTerminal(question: string, echo: Echo): Promise<Result<string, NoAnswer>> {
   const fds = openTerminal()
@@ -37,31 +44,47 @@ export async function askTerminal(question: string, echo: Echo): Promise<Result<
   const hungUp = new Promise<Result<string, NoAnswer>>(settle => {
     hangUp = () => settle(fail('interrupted'))
   })
+  const brackets = echo === 'nothing' && knowsSequences(process.env)
+  const openBrackets = () => brackets && show(PASTE.on)
+  const closeBrackets = () => brackets && show(PASTE.off)
+  const end = (signal: NodeJS.Signals) => {
+    input.setRawMode(false)
+    closeBrackets()
+    process.kill(process.pid, signal)
+  }
   const draw = (text: string) => (echo === 'plain' ? text : STAR.repeat(text.length))
   const echoed = echo === 'nothing' ? () => {} : show
   const suspend = (line: string) => {
     input.setRawMode(false)
+    closeBrackets()
     show('\n')
     // To all that were started with it, as the terminal does: it may ask on behalf of ssh.
     process.kill(0, 'SIGTSTP')
     input.setRawMode(true)
+    openBrackets()
     show(question)
     echoed(draw(line))
   }
   // Here Node would end, and leave the terminal raw.
   process.once('SIGHUP', hangUp)
+  for (const signal of ENDS) process.once(signal, end)
   try {
     input.setRawMode(true)
+    openBrackets()
     show(question)
     return await Promise.race([readLine(input, { show: echoed, draw, suspend }), hungUp])
   } finally {
     process.off('SIGHUP', hangUp)
+    for (const signal of ENDS) process.off(signal, end)
     input.setRawMode(false)
+    closeBrackets()
     input.destroy()
     show('\n')
     closeSync(fds.output)
   }
 }
+
+const knowsSequences = ({ TERM = 'dumb' }: NodeJS.ProcessEnv): boolean => TERM !== 'dumb'
 
 /** A terminal that is gone has nobody to show anything to. */
 function writeIfThere(fd: number, text: string): void {
@@ -120,10 +143,30 @@ function readLine(
       show(draw(key))
     }
     input.setEncoding('utf8')
+    const keysOf = keyReader()
     input.on('data', (text: string) => {
-      for (const key of text.replaceAll(ESCAPE_SEQUENCE, '')) press(key)
+      for (const key of keysOf(text)) press(key)
     })
     input.on('error', () => settle(fail('interrupted')))
     input.on('end', () => settle(fail('interrupted')))
   })
+}
+
+/**
+ * Makes keys of what a terminal sends. Nothing in a paste is one: an invitation that was copied with
+ * the line breaks of its screen is whole, and what follows the first of them is not left to the shell.
+ */
+function keyReader(): (text: string) => string[] {
+  let isPasting = false
+  let cut = ''
+  return text => {
+    const read = cut + text
+    cut = CUT_SEQUENCE.exec(read)?.[0] ?? ''
+    const pieces = read.slice(0, read.length - cut.length).split(ESCAPE_SEQUENCES)
+    return pieces.flatMap(piece => {
+      if (piece === PASTE.begins || piece === PASTE.ends) isPasting = piece === PASTE.begins
+      if (piece.startsWith('\x1b')) return []
+      return [...piece].filter(key => !isPasting || !CONTROL.test(key))
+    })
+  }
 }

@@ -46,6 +46,21 @@ describe('an invitation', () => {
     expect(readFileSync(home.file('home'), 'utf8')).toContain(toBase64Url(KEY))
   })
 
+  it('may be pasted with the line breaks of the screen that it was copied from', async () => {
+    Object.assign(home.env, { TERM: 'xterm' })
+    const at = sit(LINE('add'))
+    await at.sees(/\x1b\[\?2004hInvitation \(not shown\): /)
+    const text = invitation()
+    const paste = `\x1b[200~${text.slice(0, 40)}\r\n${text.slice(40, 80)}\n${text.slice(80)}\r\x1b[2`
+    at.type(paste)
+    at.type('01~')
+    at.type('\r')
+    const screen = await at.sees(ECHOES)
+    expect(screen).toContain('status=0')
+    expect(screen).toContain('\x1b[?2004l')
+    expect(readFileSync(home.file('home'), 'utf8')).toContain(toBase64Url(KEY))
+  })
+
   it('can be kept back with ^C: nothing is written, and the terminal echoes', async () => {
     const at = sit(LINE('add'))
     await at.sees(/not shown/)
