@@ -52,9 +52,13 @@ function callsIn(line: string): { program: string; words: string[]; options: str
 
 const helps = new Map<string, string>()
 
+/** One for each command that a page shows, on a machine that has other things to do. */
+const HELPS_MS = 60_000
+
 /** The help of the longest run of words that is a command. */
 function helpOf(program: string, words: readonly string[]): string {
-  const call = [program, ...words.slice(0, 2)].join(' ')
+  // The client's commands have none below them, and each help is a process to wait for.
+  const call = [program, ...words.slice(0, program === 'oneknock' ? 1 : 2)].join(' ')
   const kept = helps.get(call)
   if (kept !== undefined) return kept
   const [, ...args] = call.split(' ')
@@ -71,17 +75,21 @@ function helpOf(program: string, words: readonly string[]): string {
 describe.each(documents)('%s', name => {
   const text = read(name)
 
-  it('shows only commands and options that there are', () => {
-    for (const line of shellLines(text)) {
-      for (const { program, words, options } of callsIn(line)) {
-        if (words.length === 0 && options.length === 0) continue
-        const help = helpOf(program, words)
-        expect(help, line).toContain(['Usage:', program, ...words.slice(0, 1)].join(' '))
-        const known = help + helpOf(program, [])
-        for (const option of options) expect(known, line).toContain(option)
+  it(
+    'shows only commands and options that there are',
+    () => {
+      for (const line of shellLines(text)) {
+        for (const { program, words, options } of callsIn(line)) {
+          if (words.length === 0 && options.length === 0) continue
+          const help = helpOf(program, words)
+          expect(help, line).toContain(['Usage:', program, ...words.slice(0, 1)].join(' '))
+          const known = help + helpOf(program, [])
+          for (const option of options) expect(known, line).toContain(option)
+        }
       }
-    }
-  })
+    },
+    HELPS_MS,
+  )
 
   it('names only scripts of npm that there are', () => {
     const { scripts } = JSON.parse(read('package.json'))
