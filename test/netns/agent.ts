@@ -14,6 +14,9 @@ interface Talk {
   end(): void
 }
 
+/** What a socket's buffer surely holds, here and at who answers. */
+const AT_ONCE = 50
+
 const talks = new Map<number, Talk>()
 const services = new Map<string, Server | Datagrams>()
 const accepted = new Set<Socket>()
@@ -98,7 +101,7 @@ serve({
     talks.delete(id)
   },
 
-  /** Datagrams of these sizes from one socket; resolves with how many answers came within the limit. */
+  /** Datagrams of these sizes from one socket, in bursts that a socket can hold; resolves with how many answers came within the limit. */
   async spray(options: SprayOptions): Promise<number> {
     const socket = createSocket(options.address.includes(':') ? 'udp6' : 'udp4')
     socket.bind()
@@ -106,10 +109,15 @@ serve({
     socket.setBroadcast(true)
     let answers = 0
     socket.on('message', () => answers++).on('error', () => {})
-    for (const size of options.sizes) {
-      await new Promise(sent =>
-        socket.send(Buffer.alloc(size, 'k'), options.port, options.address, sent),
+    for (let sent = 0; sent < options.sizes.length; sent += AT_ONCE) {
+      const sizes = options.sizes.slice(sent, sent + AT_ONCE)
+      const sending = sizes.map(
+        size =>
+          new Promise(resolve =>
+            socket.send(Buffer.alloc(size, 'k'), options.port, options.address, resolve),
+          ),
       )
+      await Promise.all(sending)
     }
     await within(options.limitMs, () => answers >= options.sizes.length)
     socket.close()
