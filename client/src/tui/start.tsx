@@ -38,6 +38,7 @@ class Tui {
   readonly #theme = themeFor(process.env)
   readonly #session: Session
   #ink: Instance | undefined
+  #isRaw = false
   #isLent = false
 
   constructor(end: () => void, crash: (error: unknown) => void) {
@@ -76,6 +77,8 @@ class Tui {
       this.#ink.rerender(tree)
       return
     }
+    // Ink does it too, but behind the first frame: whoever sees that may type, and ^C is a key by then.
+    this.#takeKeys(true)
     const options = { stdout: this.#stdout, exitOnCtrlC: false, patchConsole: false }
     this.#ink = render(tree, options)
     this.#ink.waitUntilExit().catch(this.#onError)
@@ -117,6 +120,14 @@ class Tui {
   #stopDrawing(): void {
     this.#ink?.unmount()
     this.#ink = undefined
+    this.#takeKeys(false)
+  }
+
+  /** One by one, and not shown. */
+  #takeKeys(isRaw: boolean): void {
+    if (this.#isRaw === isRaw) return
+    this.#isRaw = isRaw
+    process.stdin.setRawMode(isRaw)
   }
 
   #leave(then: () => void): void {

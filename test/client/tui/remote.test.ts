@@ -55,7 +55,7 @@ exec ssh -F none -t -i '${sshd.identity}' -p ${port} \\
 
   it('a door opens, the screen follows the size, and the terminal is left as it was', async () => {
     const tmux = await sit()
-    expect(tmux.written()).toMatch(/\x1b\[36m/)
+    await tmux.writes(/\x1b\[36m/)
     expect(tmux.written()).not.toMatch(/\x1b\[[\d;]*[34]8[;:]/)
     tmux.press('Enter')
     await tmux.sees(/Code {2}·/)

@@ -13,7 +13,7 @@ let person: Person
 let people = 0
 
 beforeAll(async () => {
-  daemon = await Daemon.start({ services: { web: '30m', brief: '3s' } })
+  daemon = await Daemon.start({ services: { web: '30m', brief: '8s' } })
 })
 afterAll(() => daemon?.end())
 beforeEach(async () => {

@@ -10,6 +10,8 @@ const BIN = fileURLToPath(new URL('../../../client/dist/bin/oneknock.js', import
 /** How long anything may take to show, on a busy machine. */
 const DEADLINE_MS = 15_000
 const POLL_MS = 25
+/** Never woken: a pause ends by its time. */
+const nobody = new Int32Array(new SharedArrayBuffer(4))
 
 export const hasTmux = spawnSync('tmux', ['-V']).status === 0
 if (!hasTmux) console.warn('skipped: there is no tmux')
@@ -81,6 +83,15 @@ export class Tmux {
     )
   }
 
+  /** All that the program has written, once this is in it: it comes there a little later than on the screen. */
+  async writes(pattern: RegExp): Promise<string> {
+    return this.waits(
+      () => this.written(),
+      written => pattern.test(written),
+      `${pattern} written`,
+    )
+  }
+
   async waits<T>(look: () => T, holds: (seen: T) => boolean, what: string): Promise<T> {
     const deadline = Date.now() + DEADLINE_MS
     for (;;) {
@@ -122,8 +133,7 @@ export class Tmux {
   }
 
   signal(signal: NodeJS.Signals): void {
-    const pid = Number(readFileSync(join(this.#home.path, 'pid'), 'utf8'))
-    process.kill(pid, signal)
+    process.kill(this.#pid(), signal)
   }
 
   /** tmux's own word for a property of the terminal, such as `alternate_on`. */
@@ -142,16 +152,26 @@ export class Tmux {
     if (!screen.includes(BEFORE)) throw new Error(`what was there before is gone:\n${screen}`)
     if (this.property('alternate_on') !== '0') throw new Error('still on the other screen')
     if (this.property('cursor_flag') !== '1') throw new Error('the cursor is hidden')
+    const written = await this.writes(/status=/)
     for (const mode of ['1049', '2004', '25']) {
-      const last = [...this.written().matchAll(new RegExp(`\\x1b\\[\\?${mode}([hl])`, 'g'))].at(-1)
+      const last = [...written.matchAll(new RegExp(`\\x1b\\[\\?${mode}([hl])`, 'g'))].at(-1)
       const expected = mode === '25' ? 'h' : 'l'
       if (last?.[1] !== expected) throw new Error(`mode ${mode} is left on`)
     }
     return Number(/status=(\d+)/.exec(screen)![1])
   }
 
+  /** Returns when the program has ended, too: it may still be keeping its code, in a home that goes next. */
   leave(): void {
     spawnSync('tmux', ['-L', this.#socket, 'kill-server'])
+    const program = `/proc/${this.#pid()}/exe`
+    const deadline = Date.now() + DEADLINE_MS
+    while (existsSync(program) && Date.now() < deadline) Atomics.wait(nobody, 0, 0, POLL_MS)
+  }
+
+  #pid(): number {
+    const file = join(this.#home.path, 'pid')
+    return existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0
   }
 
   #tmux(...args: readonly string[]): string {

@@ -164,7 +164,7 @@ describe.skipIf(!hasTmux && process.env.CI !== 'true')('the command', () => {
   })
 
   it('is run as if typed before the session, and the session goes on after it', async () => {
-    stand('ssh', 'echo "connected: $*"; stty -a >"$HERE/within"; read -r line; echo "got $line"')
+    stand('ssh', 'stty -a >"$HERE/within"; echo "connected: $*"; read -r line; echo "got $line"')
     const tmux = await sit()
     await knocks(tmux)
     await tmux.sees(/● open ssh/)
