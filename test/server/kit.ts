@@ -244,7 +244,7 @@ export const network = (text: string) => maskNetwork(addr(text), 128)
 export async function until<T>(
   observe: () => T | Promise<T>,
   holds: (seen: T) => boolean,
-  limitMs = 5000,
+  limitMs = 15_000,
 ): Promise<T> {
   const deadline = performance.now() + limitMs
   for (;;) {
