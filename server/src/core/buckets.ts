@@ -4,8 +4,8 @@ export const BURST = 20
 export const REFILL_MS = 1000
 
 /**
- * A token bucket for each device (or whatever else has a name), kept as the one instant at which it would be full again (the
- * generic cell rate algorithm): one number a device, and nothing to do as time goes by.
+ * A token bucket for each device (or whatever else has a name), kept as the one instant at which it would
+ * be full again (the generic cell rate algorithm): one number a device, and nothing to do as time goes by.
  */
 export class Buckets {
   readonly #burst: number
