@@ -1,5 +1,6 @@
 import type { Grant } from './core/grants.ts'
 import { type IsPersonal, type Need, type Opening, Openings, openingKey } from './core/openings.ts'
+import type { Past } from './core/outlived.ts'
 import { type CuttingHook, type Hook, HookError } from './hooks/hook.ts'
 import { Lanes, Pauses } from './lanes.ts'
 
@@ -105,8 +106,8 @@ export class Doors {
    * Ends what came in through doors that are closed, but for those that are needed again; `undefined` if
    * there is no hook that can.
    */
-  cutOff(grant: Grant): Closing | undefined {
-    const closings = this.#openings.of(needOf(grant)).flatMap(opening => {
+  cutOff(past: Past): Closing | undefined {
+    const closings = this.#openings.of(needOf({ ...past, until: 0 })).flatMap(opening => {
       const cutting = this.#hooksOf(opening).filter(canCut)
       return cutting.length > 0 ? [this.#shut(opening, true, cutting)] : []
     })

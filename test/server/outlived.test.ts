@@ -145,7 +145,7 @@ describe('the grants that connections may have outlived', () => {
   const DAY = 86_400_000
   const grant = (n: number, from = `10.0.${n >> 8}.${n & 255}`, who = 'alice'): Grant => ({
     ...{ id: `${n}`.padStart(16, '0'), user: who, device: `${who}/laptop`, keyId: 'k' },
-    ...{ services: ['ssh'], networks: [network(from)], sentAt: NOON, until: NOON + n },
+    ...{ services: ['ssh'], networks: [network(from)], sentAt: NOON + n, until: NOON },
   })
   const ids = (outlived: Outlived) => outlived.list().map(({ id }) => Number(id))
 

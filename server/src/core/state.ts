@@ -16,7 +16,7 @@ import { Familiarity, type VisitRecord } from './familiarity.ts'
 import { type Ending, type Grant, Grants, NO_GRANT } from './grants.ts'
 import { Knocks, type KnocksRecord } from './knocks.ts'
 import { Lockout, type LockoutRecord } from './lockout.ts'
-import { mayOutlive, Outlived } from './outlived.ts'
+import { mayOutlive, Outlived, type Past } from './outlived.ts'
 import { Elements, elementsOf, type Recorded } from './recorded.ts'
 import { ReplayMemory, type ReplayRecord } from './replay.ts'
 import { SteadyMap } from './steady.ts'
@@ -33,7 +33,7 @@ export interface Checkpoint {
   /** Absent in files from before anybody could be asked. */
   readonly waiting?: readonly Pending[]
   /** Absent in files from before these were remembered. */
-  readonly outlived?: readonly Grant[]
+  readonly outlived?: readonly Past[]
   readonly taken: readonly string[]
   readonly visits: readonly VisitRecord[]
   /** The latest time that it has seen. */
