@@ -40,3 +40,19 @@ export async function startDaemon(
     packets: async () => (await child.ask('counted')).packets,
   }
 }
+
+const LOOK_MS = 100
+const IDLE_PART = 0.05
+/** Three seconds: by then all hints are made, and a slow machine has the gauge alone keep it busy. */
+const LOOKS_MAX = 30
+
+/** Until it has nothing to do but its rounds. */
+export async function untilIdle(daemon: RunningDaemon): Promise<void> {
+  let before = (await daemon.ask('usage')).cpuMs
+  for (let look = 0; look < LOOKS_MAX; look++) {
+    await pause(LOOK_MS)
+    const { cpuMs } = await daemon.ask('usage')
+    if (cpuMs - before < LOOK_MS * IDLE_PART) return
+    before = cpuMs
+  }
+}

@@ -21,7 +21,7 @@ import {
   totpCode,
   totpStep,
 } from '@oneknock/shared'
-import type { User } from '../../../server/src/core/directory.ts'
+import type { Device, User } from '../../../server/src/core/directory.ts'
 import { SERVICE } from './world.ts'
 
 /** Enough that a packet's hint is no longer in any cache when its turn comes again. */
@@ -62,16 +62,18 @@ export interface KnockChoice {
   /** Which code: that of now, or of so many steps later. */
   readonly step?: number
   readonly knockId?: string
+  /** Seconds; absent: the service's own. */
+  readonly lifetime?: number
 }
 
 export function knockOf(user: User, choice: KnockChoice = {}): Sealed {
-  const { device = 0, address = ANY, step = 0, knockId = newKnockId() } = choice
+  const { device = 0, address = ANY, step = 0, knockId = newKnockId(), lifetime = 0 } = choice
   const now = Date.now()
-  const keys = deriveKeys(user.devices[device]!.key)
+  const keys = keysOf(user.devices[device]!)
   const knock: Knock = {
     verb: 'open',
     factor: { kind: 'totp', code: totpCode(user.totp!.secret, totpStep(now) + step) },
-    lifetime: 0,
+    lifetime,
     sentAt: now,
     knockId,
     address,
@@ -81,6 +83,15 @@ export function knockOf(user: User, choice: KnockChoice = {}): Sealed {
   const sealed = sealKnock(keys, new Uint8Array(randomBytes(NONCE_BYTES)), knock)
   if (!sealed.ok) throw new Error(`no such packet: ${sealed.error.field}`)
   return { datagram: sealed.value, keys }
+}
+
+/** Its keys are derived once for each device, as a client does for all packets of a knock. */
+const derived = new WeakMap<Device, DerivedKeys>()
+
+function keysOf(device: Device): DerivedKeys {
+  const keys = derived.get(device) ?? deriveKeys(device.key)
+  derived.set(device, keys)
+  return keys
 }
 
 export const newKnockId = (): string => toHex(randomBytes(KNOCK_ID_BYTES))

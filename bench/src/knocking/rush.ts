@@ -6,8 +6,10 @@ import { boundSocket } from './probe.ts'
 
 export interface Rush {
   readonly users: readonly User[]
-  /** So many of the knocks come before the clock runs: code is compiled while it is new. */
-  readonly warmUp: number
+  /** They knock for addresses from this number on (`inTurn`). */
+  readonly firstAddress: number
+  /** Seconds that they ask for; absent: the service's own. */
+  readonly lifetime?: number
   readonly host: string
   readonly port: number
   /** So many are waiting for their answer at any time. */
@@ -15,7 +17,7 @@ export interface Rush {
 }
 
 export interface Rushed {
-  /** All of them, those before the clock ran too. */
+  readonly knocks: number
   readonly opened: number
   readonly perSecond: number
 }
@@ -25,31 +27,32 @@ const ANSWER_MS = 10_000
 /** The codes of now and of the next half minute: both are still right if the half minute turns. */
 const STEPS = [0, 1]
 
+/** How many knocks these users make. */
+export const knocksOf = (users: number): number => STEPS.length * users
+
 /** Each user knocks with one code and then with the next, each time for another address. */
-export async function rush({ users, warmUp, host, port, clients }: Rush): Promise<Rushed> {
-  const sealed = STEPS.flatMap((step, round) =>
-    users.map((user, i) => knockOf(user, { step, address: inTurn(round * users.length + i) })),
-  )
+export async function rush(options: Rush): Promise<Rushed> {
+  const { users, firstAddress, lifetime = 0, host, port, clients } = options
+  const sealed = STEPS.flatMap((step, round) => {
+    const first = firstAddress + round * users.length
+    return users.map((user, i) => knockOf(user, { step, lifetime, address: inTurn(first + i) }))
+  })
   const sockets = await Promise.all(Array.from({ length: clients }, () => boundSocket('0.0.0.0')))
   const answers: Answer[] = []
-  const knockAll = async (knocks: readonly Sealed[]) => {
-    let next = 0
-    const start = performance.now()
-    await Promise.all(
-      sockets.map(async socket => {
-        for (let asked = knocks[next++]; asked; asked = knocks[next++]) {
-          answers.push({ asked, reply: await answerOf(socket, asked.datagram, port, host) })
-        }
-      }),
-    )
-    return performance.now() - start
-  }
-  await knockAll(sealed.slice(0, warmUp))
-  const measured = sealed.slice(warmUp)
-  const ms = await knockAll(measured)
+  let next = 0
+  const start = performance.now()
+  await Promise.all(
+    sockets.map(async socket => {
+      for (let asked = sealed[next++]; asked; asked = sealed[next++]) {
+        answers.push({ asked, reply: await answerOf(socket, asked.datagram, port, host) })
+      }
+    }),
+  )
+  const ms = performance.now() - start
   for (const socket of sockets) socket.close()
   const opened = answers.filter(({ asked, reply }) => readAnswer(asked, reply)?.status === 'opened')
-  return { opened: opened.length, perSecond: (measured.length / ms) * 1000 }
+  const knocks = sealed.length
+  return { knocks, opened: opened.length, perSecond: (knocks / ms) * 1000 }
 }
 
 interface Answer {

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Child, startChild } from '../harness/children.ts'
-import { type RunningDaemon, startDaemon } from '../harness/daemons.ts'
+import { type RunningDaemon, startDaemon, untilIdle } from '../harness/daemons.ts'
 import { atMost, type Figure, formatSample } from '../harness/figures.ts'
 import { type Sample, sampleOf } from '../harness/stats.ts'
 import { freePorts, gateDoor, makeWorld } from '../harness/world.ts'
@@ -87,14 +87,10 @@ async function measure(
 
 /** Until what follows a start, such as its rehearsal, has begun. */
 const SETTLE_MS = 500
-const TURNS = 2
+const TURNS = 1
 const FULL_TURNS = 3
 /** Hints are begun within a second of the turn, and go on for as long as the processor is busy. */
 const BEGIN_MS = 1_100
-const LOOK_MS = 200
-const IDLE_PART = 0.05
-/** Three seconds: by then all hints are made, and a slow machine has the gauge alone keep it busy. */
-const LOOKS_MAX = 15
 
 /** At a minute's turn, to which the daemon's clock is set forward. */
 async function longestStall(daemon: RunningDaemon, pulse: Child<Pulse>): Promise<number> {
@@ -105,14 +101,4 @@ async function longestStall(daemon: RunningDaemon, pulse: Child<Pulse>): Promise
   await pause(BEGIN_MS)
   await untilIdle(daemon)
   return daemon.ask('longestStall')
-}
-
-async function untilIdle(daemon: RunningDaemon): Promise<void> {
-  let before = (await daemon.ask('usage')).cpuMs
-  for (let look = 0; look < LOOKS_MAX; look++) {
-    await pause(LOOK_MS)
-    const { cpuMs } = await daemon.ask('usage')
-    if (cpuMs - before < LOOK_MS * IDLE_PART) return
-    before = cpuMs
-  }
 }

@@ -37,7 +37,7 @@ export const junk: Scenario = {
 const RUNS = 3
 const FULL_RUNS = 15
 /** Of each receiver in a run. */
-const WINDOWS = 6
+const WINDOWS = 4
 /**
  * For so long it is sent to; what is in its buffer by then it takes in the same window. So short, because
  * a virtual machine's speed may have changed a tenth of a second later.

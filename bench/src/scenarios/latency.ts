@@ -1,9 +1,12 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { startChild } from '../harness/children.ts'
+import { untilIdle } from '../harness/daemons.ts'
 import { atLeast, atMost, type Figure } from '../harness/figures.ts'
 import { lacksFwknop } from '../harness/fwknop.ts'
 import { fwknopSite } from '../harness/fwknop-site.ts'
-import { gateSite, lacksLoopback, lacksNft, nftablesSite } from '../harness/site.ts'
+import { gateSite, lacksLoopback, lacksNft, nftablesSite, type Site } from '../harness/site.ts'
 import { ascending, quantile, ratios, sampleOf } from '../harness/stats.ts'
+import { knocksOf } from '../knocking/rush.ts'
 import type { Parts } from '../parts.ts'
 import type { Context, Ground, Scenario } from './scenario.ts'
 
@@ -50,10 +53,12 @@ const SHOTS = 150
 const PEER_SHOTS = 20
 /** By then the engine has compiled what a knock runs through, as in any daemon that has run for a while. */
 const WARM_UP = 2_000
-/** As many at once as cannot overflow a socket's buffer. */
-const WARM_UP_STEP = 100
-/** One is compiled from the start. */
-const PEER_WARM_UP = 10
+/** Few at once: each waits for its answer, and no socket's buffer overflows. */
+const WARM_UP_CLIENTS = 32
+/** Their doors close by themselves: thousands that stay open are no daemon's everyday life. */
+const WARM_UP_S = 1
+/** The way there has been gone by then: what is kept ready on it is there. */
+const FIRST = 10
 
 /** Milliseconds, run by run. */
 interface Series {
@@ -67,28 +72,36 @@ const runsOf = ({ full }: Context): number => (full ? FULL_RUNS : RUNS)
 async function series(
   context: Context,
   name: string,
-  make: (folder: string, users: number) => Promise<Ground>,
+  make: (folder: string, users: number) => Promise<Site>,
 ): Promise<Series> {
-  const coldEnd = PEER_WARM_UP + SHOTS
-  const warmEnd = coldEnd + WARM_UP
-  const shots = warmEnd + runsOf(context) * SHOTS
-  const ground = await make(`${context.folder}/${name}`, shots)
+  const coldEnd = FIRST + SHOTS
+  const shots = coldEnd + runsOf(context) * SHOTS
+  const site = await make(`${context.folder}/${name}`, shots + WARM_UP / knocksOf(1))
   try {
-    await shoot(ground, 0, PEER_WARM_UP) // The way there has been gone once.
-    const cold = await shoot(ground, PEER_WARM_UP, coldEnd)
-    for (let at = coldEnd; at < warmEnd; at += WARM_UP_STEP) await fire(ground, at)
-    return { cold, warm: await inRuns(ground, warmEnd, shots, SHOTS) }
+    await shoot(site, 0, FIRST)
+    const cold = await shoot(site, FIRST, coldEnd)
+    await warmUp(site, shots)
+    return { cold, warm: await inRuns(site, coldEnd, shots, SHOTS) }
   } finally {
-    await ground.stop()
+    await site.stop()
   }
 }
 
+/** By users from this one on, for addresses that no shot comes from; in the end their doors are closed. */
+async function warmUp({ world, daemon, knocker, host, port }: Site, from: number): Promise<void> {
+  const rush = { users: world.users.slice(from), firstAddress: 0, lifetime: WARM_UP_S, host, port }
+  const { opened } = await knocker.ask('rush', { ...rush, clients: WARM_UP_CLIENTS })
+  if (opened !== WARM_UP) throw new Error(`${opened} of ${WARM_UP} opened`)
+  await pause(WARM_UP_S * 1_000)
+  await untilIdle(daemon)
+}
+
 async function peerSeries(context: Context): Promise<number[][]> {
-  const shots = PEER_WARM_UP + runsOf(context) * PEER_SHOTS
+  const shots = FIRST + runsOf(context) * PEER_SHOTS
   const ground = await fwknopSite(`${context.folder}/fwknop`, shots)
   try {
-    await shoot(ground, 0, PEER_WARM_UP)
-    return await inRuns(ground, PEER_WARM_UP, shots, PEER_SHOTS)
+    await shoot(ground, 0, FIRST)
+    return await inRuns(ground, FIRST, shots, PEER_SHOTS)
   } finally {
     await ground.stop()
   }
@@ -106,12 +119,6 @@ async function shoot(ground: Ground, from: number, to: number): Promise<number[]
   const shots = ground.shots(from, to)
   const latencies = await knocker.ask('openLatency', { host, port, door, shots })
   return latencies.map(ms => ms ?? Number.POSITIVE_INFINITY)
-}
-
-async function fire(ground: Ground, from: number): Promise<void> {
-  const { host, port, door, knocker } = ground
-  const shots = ground.shots(from, from + WARM_UP_STEP)
-  await knocker.ask('burst', { host, port, door, shots })
 }
 
 /** In a network namespace of its own, on the daemon's side. */

@@ -35,7 +35,7 @@ export const memory: Scenario = {
     try {
       await refuse(WARM_UP) // What is compiled and what is kept ready are there by now.
       const [before, first] = [await daemon.ask('held'), await refused()]
-      await refuse((full ? FULL_PER_S : PER_S) * 3600)
+      await refuse(full ? FULL_PACKETS : PACKETS)
       const grown = sampleOf([((await daemon.ask('held')) - before) / 1e6])
       const packets = (await refused()) - first
       return [
@@ -57,9 +57,10 @@ export const memory: Scenario = {
 }
 
 const TURN_MS = 500
-const WARM_UP = 400_000
-/** An hour of what the kernel's prefilter lets one sender through with; four such senders. */
-const PER_S = 1_000
-const FULL_PER_S = 4_000
-/** Below what a heap of this size comes and goes by itself; a byte kept for each packet would show. */
+const WARM_UP = 200_000
+/** So many that a byte kept for each would show. */
+const PACKETS = 1_000_000
+/** An hour of what the kernel's prefilter lets four senders through with. */
+const FULL_PACKETS = 4 * 1_000 * 3_600
+/** What a heap of this size comes and goes by itself is less. */
 const GROWTH_MAX_MB = 1

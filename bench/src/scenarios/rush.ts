@@ -1,12 +1,12 @@
-import { mkdirSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { startChild } from '../harness/children.ts'
+import { type Child, startChild } from '../harness/children.ts'
 import { startDaemon } from '../harness/daemons.ts'
 import { atLeast } from '../harness/figures.ts'
 import { ratios, sampleOf } from '../harness/stats.ts'
-import { freePorts, gateDoor, makeWorld } from '../harness/world.ts'
+import { freePorts, gateDoor, makeWorld, type World } from '../harness/world.ts'
 import type { Knocker } from '../knocker.ts'
+import { knocksOf } from '../knocking/rush.ts'
 import type { Scenario } from './scenario.ts'
 
 /** Row 5: good knocks a second, each on disk before it is answered. */
@@ -14,13 +14,23 @@ export const rush: Scenario = {
   rows: [5],
   title: 'good knocks a second, with a durable ledger',
   async run(context) {
+    const { runs, users } = context.full ? FULL : SHORT
+    const [port, gate] = (await freePorts(2)) as [number, number]
+    const door = gateDoor(`127.0.0.1:${gate}`, '127.0.0.1:9')
+    const { folder } = context
+    const world = makeWorld({ folder, users: (runs + 1) * users, door, backend: 'gate', port })
+    const daemon = await startDaemon(world)
+    const knocker = await startChild<Knocker>('knocker', { side: 'sender' })
     const rates: number[] = []
     const syncs: number[] = []
-    for (let run = 0; run < (context.full ? 7 : 3); run++) {
-      const folder = join(context.folder, `${run}`)
-      mkdirSync(folder)
-      rates.push(await knockRate(folder, context.full ? 6_000 : 3_000))
-      syncs.push(await syncRate(folder))
+    try {
+      await knockRate(world, knocker, 0, users) // Compiled by now.
+      for (let run = 1; run <= runs; run++) {
+        rates.push(await knockRate(world, knocker, run * users, (run + 1) * users))
+        syncs.push(await syncRate(join(folder, `lines-${run}`)))
+      }
+    } finally {
+      await Promise.all([daemon.stop(), knocker.stop()])
     }
     return [
       {
@@ -38,24 +48,20 @@ export const rush: Scenario = {
 }
 
 const CLIENTS = 512
-/** A second's worth. */
-const WARM_UP = 3_000
+/** Users of a run: some half second of knocks. */
+const SHORT = { runs: 3, users: 1_500 }
+const FULL = { runs: 11, users: 2_000 }
 
-async function knockRate(folder: string, users: number): Promise<number> {
-  const [port, gate] = (await freePorts(2)) as [number, number]
-  const door = gateDoor(`127.0.0.1:${gate}`, '127.0.0.1:9')
-  const world = makeWorld({ folder, users, door, backend: 'gate', port })
-  const daemon = await startDaemon(world)
-  const knocker = await startChild<Knocker>('knocker', { side: 'sender' })
-  try {
-    const { users, host } = world
-    const rush = { users, warmUp: WARM_UP, host, port, clients: CLIENTS }
-    const { opened, perSecond } = await knocker.ask('rush', rush)
-    if (opened !== 2 * users.length) throw new Error(`${opened} of ${2 * users.length} opened`)
-    return perSecond
-  } finally {
-    await Promise.all([daemon.stop(), knocker.stop()])
-  }
+async function knockRate(
+  { users, host, port }: World,
+  knocker: Child<Knocker>,
+  from: number,
+  to: number,
+): Promise<number> {
+  const rush = { users: users.slice(from, to), firstAddress: knocksOf(from), host, port }
+  const { knocks, opened, perSecond } = await knocker.ask('rush', { ...rush, clients: CLIENTS })
+  if (opened !== knocks) throw new Error(`${opened} of ${knocks} opened`)
+  return perSecond
 }
 
 /** About as long as the ledger's line of a knock. */
@@ -63,8 +69,8 @@ const LINE = Buffer.alloc(800, 0x2e)
 const LINES = 1_000
 
 /** What a knock a line a sync would come to on this disk. */
-async function syncRate(folder: string): Promise<number> {
-  const file = await open(join(folder, 'lines'), 'wx')
+async function syncRate(path: string): Promise<number> {
+  const file = await open(path, 'wx')
   const start = performance.now()
   for (let i = 0; i < LINES; i++) {
     await file.write(LINE)

@@ -22,7 +22,7 @@ export const startUp: Scenario = {
   title: "the client's start: a knock, and the screen's first frame",
   lacks: () => (existsSync(CLIENT) ? undefined : 'the client is not built: npm run build'),
   async run({ folder, full, skip }) {
-    const rounds = full ? 40 : 15
+    const rounds = full ? 40 : 11
     const [port, gate] = (await freePorts(2)) as [number, number]
     const door = gateDoor(`127.0.0.1:${gate}`, '127.0.0.1:9')
     const world = makeWorld({

@@ -1,3 +1,4 @@
+import type { User } from '../../../server/src/core/directory.ts'
 import { METER_RATE } from '../../../server/src/hooks/nftables/knock-chains.ts'
 import type { Flood } from '../flood.ts'
 import type { Child } from '../harness/children.ts'
@@ -15,15 +16,7 @@ export const underJunk: Scenario = {
   async run(context) {
     const rounds = context.full ? 7 : 2
     const junk = writeJunk(context.folder)
-    const storms: Storm[] = []
-    for (const { id, what, of } of FLOODS) {
-      const site = await gateSite(`${context.folder}/${id}`, 2 * rounds * KNOCKS)
-      storms.push({
-        id,
-        what,
-        ...(await storm(site, await startFlood(), junk, rounds, refused => refused * of)),
-      })
-    }
+    const storms = await unfiltered(context, junk, rounds)
     const lacks = lacksNft()
     if (lacks) context.skip('good knocks under a flood, with the kernel prefilter', lacks)
     else storms.push(await prefiltered(context, junk, rounds))
@@ -58,15 +51,36 @@ interface Storm {
   readonly refused: number
 }
 
+/** One daemon bears both. */
+async function unfiltered({ folder }: Context, junk: string, rounds: number): Promise<Storm[]> {
+  const each = 2 * rounds * KNOCKS
+  const site = await gateSite(`${folder}/gate`, FLOODS.length * each)
+  const flood = await startFlood()
+  try {
+    const storms: Storm[] = []
+    for (const [i, { id, what, of }] of FLOODS.entries()) {
+      const users = site.world.users.slice(i * each, (i + 1) * each)
+      storms.push({ id, what, ...(await storm(site, users, flood, junk, refused => refused * of)) })
+    }
+    return storms
+  } finally {
+    await Promise.all([site.stop(), flood.stop()])
+  }
+}
+
 /** In the kernel every packet is a packet: the sender's own segmentation would hide their number. */
 async function prefiltered({ folder }: Context, junk: string, rounds: number): Promise<Storm> {
   const site = await nftablesSite(`${folder}/prefilter`, 2 * rounds * KNOCKS)
   // From another host than those who knock, as far as the kernel can tell.
   const from = site.shots(0, 1)[0]!.source
   const flood = await startFlood({ through: site.clientSide, segmented: false, from })
-  const measured = await storm(site, flood, junk, rounds, () => PREFILTERED_RATE)
-  const what = `flood of ${formatNumber(PREFILTERED_RATE / METER_RATE)} times what the kernel prefilter lets through`
-  return { id: 'prefilter', what, ...measured }
+  try {
+    const measured = await storm(site, site.world.users, flood, junk, () => PREFILTERED_RATE)
+    const what = `flood of ${formatNumber(PREFILTERED_RATE / METER_RATE)} times what the kernel prefilter lets through`
+    return { id: 'prefilter', what, ...measured }
+  } finally {
+    await Promise.all([site.stop(), flood.stop()])
+  }
 }
 
 /**
@@ -75,45 +89,41 @@ async function prefiltered({ folder }: Context, junk: string, rounds: number): P
  */
 const PREFILTERED_RATE = 30 * METER_RATE
 
+/** Rounds, as many as there are users for: calm ones and such under the flood in turns. */
 async function storm(
-  site: Site,
+  { host, port, daemon, knocker }: Site,
+  users: readonly User[],
   flood: Child<Flood>,
   file: string,
-  rounds: number,
   rateOf: (refused: number) => number,
 ): Promise<Omit<Storm, 'id' | 'what'>> {
-  const { host, port, daemon, knocker, world } = site
-  const knock = async (from: number) => {
-    const users = world.users.slice(from, from + KNOCKS)
-    const latencies = await knocker.ask('patiently', { users, host, port, clients: CLIENTS })
+  let next = 0
+  const knock = async () => {
+    const some = users.slice(next, next + KNOCKS)
+    next += KNOCKS
+    const latencies = await knocker.ask('patiently', { users: some, host, port, clients: CLIENTS })
     return latencies.map(ms => ms ?? Number.POSITIVE_INFINITY)
   }
+  const cost = async () => ({
+    packets: (await daemon.packets()).hint,
+    cpuMs: (await daemon.ask('usage')).cpuMs,
+  })
+  const before = await cost()
+  await flood.ask('flood', { host, port, ms: CAPACITY_MS, file })
+  const after = await cost()
+  const refused = ((after.packets - before.packets) / (after.cpuMs - before.cpuMs)) * 1000
+  const rate = rateOf(refused)
+  const job = { host, port, ms: FLOOD_MS, file, ...(Number.isFinite(rate) && { rate }) }
   const result = { calm: [] as number[][], flooded: [] as number[][], sent: [] as number[] }
-  try {
-    const cost = async () => ({
-      packets: (await daemon.packets()).hint,
-      cpuMs: (await daemon.ask('usage')).cpuMs,
-    })
-    const before = await cost()
-    await flood.ask('flood', { host, port, ms: CAPACITY_MS, file })
-    const after = await cost()
-    const refused = ((after.packets - before.packets) / (after.cpuMs - before.cpuMs)) * 1000
-    for (let round = 0; round < rounds; round++) {
-      result.calm.push(await knock(2 * round * KNOCKS))
-      const rate = rateOf(refused)
-      const flooding = flood.ask('flood', {
-        ...{ host, port, ms: FLOOD_MS, file },
-        ...(Number.isFinite(rate) && { rate }),
-      })
-      result.flooded.push(await knock((2 * round + 1) * KNOCKS))
-      await flood.ask('enough')
-      const { sent, ms } = await flooding
-      result.sent.push((sent / ms) * 1000)
-    }
-    return { ...result, refused }
-  } finally {
-    await Promise.all([site.stop(), flood.stop()])
+  while (next < users.length) {
+    result.calm.push(await knock())
+    const flooding = flood.ask('flood', job)
+    result.flooded.push(await knock())
+    await flood.ask('enough')
+    const { sent, ms } = await flooding
+    result.sent.push((sent / ms) * 1000)
   }
+  return { ...result, refused }
 }
 
 function figuresOf({ id, what, calm, flooded, sent, refused }: Storm): Figure[] {
