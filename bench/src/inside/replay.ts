@@ -3,7 +3,7 @@ import { TAG_BYTES } from '@oneknock/shared'
 import type { User } from '../../../server/src/core/directory.ts'
 import type { Keyring } from '../../../server/src/core/keyring.ts'
 import type { ReplayMemory } from '../../../server/src/core/replay.ts'
-import { knockOf } from '../harness/packets.ts'
+import { knockOf, type Sealed } from '../harness/packets.ts'
 import { makeUsers } from '../harness/world.ts'
 import { emptyState, gatekeeperOf, keyringOf } from './gatekeepers.ts'
 import { microseconds } from './verify.ts'
@@ -44,10 +44,11 @@ export function replay({
     return { entries, memory, bytesPerEntry, perPacket: [] as number[] }
   })
   for (let run = -WARM_UP; run < runs; run++) {
+    const packets = users.map(user => knockOf(user)) // None of the rivals has seen them.
     for (const [turn] of rivals.entries()) {
       const rival = rivals[(turn + run + WARM_UP) % rivals.length]!
       if (rival.memory.size > rival.entries * GROWTH_MAX) rival.memory = filled(rival.entries)
-      const took = judgeAll(users, keyring, rival.memory)
+      const took = judgeAll(packets, users, keyring, rival.memory)
       if (run >= 0) rival.perPacket.push(took)
     }
   }
@@ -55,11 +56,15 @@ export function replay({
 }
 
 /** Microseconds for each. */
-function judgeAll(users: readonly User[], keyring: Keyring, memory: ReplayMemory): number {
+function judgeAll(
+  packets: readonly Sealed[],
+  users: readonly User[],
+  keyring: Keyring,
+  memory: ReplayMemory,
+): number {
   // All else is forgotten between two runs, or their codes would be used up.
   const state = Object.assign(emptyState(), { replay: memory })
   const { judge } = gatekeeperOf(users, keyring, state)
-  const packets = users.map(user => knockOf(user))
   globalThis.gc?.() // What was made for this run is no part of it.
   return microseconds(() => {
     for (const { datagram } of packets) judge({ datagram, source: '192.0.2.7' })
