@@ -18,8 +18,8 @@ export interface Site extends Range {
   /** Commands that run what follows them where clients are, and where the daemon is. */
   readonly clientSide: readonly string[]
   readonly serverSide: readonly string[]
-  /** The packets of these users, each from an address of its own. */
-  shots(from: number, to: number): Shot[]
+  /** The packets of these users, each from an address of its own; `lifetime` in seconds, if not the service's. */
+  shots(from: number, to: number, lifetime?: number): Shot[]
   stop(): Promise<void>
 }
 
@@ -92,10 +92,10 @@ async function peopled(
     const knocker = await keep(
       startChild<Knocker>('knocker', { side: 'sender', through: clientSide }),
     )
-    const shots = (from: number, to: number) =>
+    const shots = (from: number, to: number, lifetime = 0) =>
       world.users.slice(from, to).map((user, i) => ({
         source: source(from + i),
-        datagram: knockOf(user).datagram,
+        datagram: knockOf(user, { lifetime }).datagram,
       }))
     return { ...range, world, daemon, knocker, clientSide, serverSide, shots, stop }
   } catch (error) {

@@ -8,8 +8,6 @@ export interface Rush {
   readonly users: readonly User[]
   /** They knock for addresses from this number on (`inTurn`). */
   readonly firstAddress: number
-  /** Seconds that they ask for; absent: the service's own. */
-  readonly lifetime?: number
   readonly host: string
   readonly port: number
   /** So many are waiting for their answer at any time. */
@@ -31,11 +29,10 @@ const STEPS = [0, 1]
 export const knocksOf = (users: number): number => STEPS.length * users
 
 /** Each user knocks with one code and then with the next, each time for another address. */
-export async function rush(options: Rush): Promise<Rushed> {
-  const { users, firstAddress, lifetime = 0, host, port, clients } = options
+export async function rush({ users, firstAddress, host, port, clients }: Rush): Promise<Rushed> {
   const sealed = STEPS.flatMap((step, round) => {
     const first = firstAddress + round * users.length
-    return users.map((user, i) => knockOf(user, { step, lifetime, address: inTurn(first + i) }))
+    return users.map((user, i) => knockOf(user, { step, address: inTurn(first + i) }))
   })
   const sockets = await Promise.all(Array.from({ length: clients }, () => boundSocket('0.0.0.0')))
   const answers: Answer[] = []

@@ -6,7 +6,6 @@ import { lacksFwknop } from '../harness/fwknop.ts'
 import { fwknopSite } from '../harness/fwknop-site.ts'
 import { gateSite, lacksLoopback, lacksNft, nftablesSite, type Site } from '../harness/site.ts'
 import { ascending, quantile, ratios, sampleOf } from '../harness/stats.ts'
-import { knocksOf } from '../knocking/rush.ts'
 import type { Parts } from '../parts.ts'
 import type { Context, Ground, Scenario } from './scenario.ts'
 
@@ -53,8 +52,8 @@ const SHOTS = 150
 const PEER_SHOTS = 20
 /** By then the engine has compiled what a knock runs through, as in any daemon that has run for a while. */
 const WARM_UP = 2_000
-/** Few at once: each waits for its answer, and no socket's buffer overflows. */
-const WARM_UP_CLIENTS = 32
+/** As many at once as cannot overflow a socket's buffer. */
+const WARM_UP_STEP = 100
 /** Their doors close by themselves: thousands that stay open are no daemon's everyday life. */
 const WARM_UP_S = 1
 /** The way there has been gone by then: what is kept ready on it is there. */
@@ -76,7 +75,7 @@ async function series(
 ): Promise<Series> {
   const coldEnd = FIRST + SHOTS
   const shots = coldEnd + runsOf(context) * SHOTS
-  const site = await make(`${context.folder}/${name}`, shots + WARM_UP / knocksOf(1))
+  const site = await make(`${context.folder}/${name}`, shots + WARM_UP)
   try {
     await shoot(site, 0, FIRST)
     const cold = await shoot(site, FIRST, coldEnd)
@@ -87,11 +86,13 @@ async function series(
   }
 }
 
-/** By users from this one on, for addresses that no shot comes from; in the end their doors are closed. */
-async function warmUp({ world, daemon, knocker, host, port }: Site, from: number): Promise<void> {
-  const rush = { users: world.users.slice(from), firstAddress: 0, lifetime: WARM_UP_S, host, port }
-  const { opened } = await knocker.ask('rush', { ...rush, clients: WARM_UP_CLIENTS })
-  if (opened !== WARM_UP) throw new Error(`${opened} of ${WARM_UP} opened`)
+/** By users from this one on; in the end their doors are closed. */
+async function warmUp(site: Site, first: number): Promise<void> {
+  const { host, port, door, knocker, daemon } = site
+  for (let from = first; from < first + WARM_UP; from += WARM_UP_STEP) {
+    const shots = site.shots(from, from + WARM_UP_STEP, WARM_UP_S)
+    await knocker.ask('burst', { host, port, door, shots })
+  }
   await pause(WARM_UP_S * 1_000)
   await untilIdle(daemon)
 }
