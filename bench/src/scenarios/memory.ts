@@ -9,7 +9,7 @@ import type { Scenario } from './scenario.ts'
 /** Row 11: whatever strangers send, nothing of it stays. */
 export const memory: Scenario = {
   rows: [11],
-  title: "memory after an hour's junk",
+  title: 'memory after a flood of junk',
   async run({ folder, full }) {
     const [port, gate] = (await freePorts(2)) as [number, number]
     const door = gateDoor(`127.0.0.1:${gate}`, '127.0.0.1:9')
