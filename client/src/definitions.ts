@@ -4,6 +4,7 @@ import type { Definition, Definitions } from './definitions/definition.ts'
 import { KNOCKS } from './definitions/knocks.ts'
 import { TARGETS } from './definitions/targets.ts'
 import { COMPLETION_HELP, MAIN_HELP } from './help.ts'
+import { print } from './output.ts'
 
 /** Prints what the definitions make of themselves. */
 const SHELLS: Definitions = {
@@ -32,7 +33,10 @@ export function defineCommands(definition: Definition, only?: string): Command {
     .description('One packet opens one door: knock at a server with a one-time code.')
     .version(definition.version)
     .exitOverride()
-    .configureOutput({ outputError: text => definition.complain(text, 'oneknock') })
+    .configureOutput({
+      outputError: text => definition.complain(text, 'oneknock'),
+      writeOut: print,
+    })
     .addHelpText('after', MAIN_HELP)
   const isKnown = only !== undefined && Object.hasOwn(COMMANDS, only)
   for (const name of isKnown ? [only] : Object.keys(COMMANDS)) {

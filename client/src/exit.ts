@@ -8,6 +8,8 @@ export const EXIT = {
   pending: 5,
   /** A mistake in this program (EX_SOFTWARE of sysexits.h). */
   internal: 70,
+  /** All went well, and nobody could be told so: standard output does not take it (EX_IOERR). */
+  output: 74,
   /** As a shell reports a program ended by ^C. */
   interrupted: 130,
 } as const

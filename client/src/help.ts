@@ -4,7 +4,8 @@ const EXIT_HELP = `
 Exit status:
   0  opened (or closed, as asked)     3  no reply, or no way to the server
   1  usage                            4  refused
-  2  profile, key or code command     5  still waiting for approval`
+  2  profile, key or code command     5  still waiting for approval
+  74 done, but standard output could not be written`
 
 export const MAIN_HELP = `
 Examples:

@@ -3,21 +3,22 @@ import { complain, oneLine } from './complaint.ts'
 import type { Definition } from './definitions/definition.ts'
 import { defineCommands } from './definitions.ts'
 import { EXEC, EXIT } from './exit.ts'
-import { warn } from './output.ts'
+import { concluded, warn } from './output.ts'
 
 /** Put in by the bundler, from package.json. */
 declare const ONEKNOCK_VERSION: string
 
 /** Runs one command line, and gives its exit status. */
 export async function run(args: readonly string[]): Promise<number> {
-  try {
-    return await runCommand(args)
-  } catch (error) {
+  let own = false
+  const status = await runCommand(args).catch(error => {
+    own = true
     // Commander has said it already.
-    const exit = error instanceof CommanderError ? error.exitCode : complain(error)
-    // What `exec` itself fails with must not look like a status of the command that it runs.
-    return args[0] === 'exec' && exit !== EXIT.opened ? EXEC.failed : exit
-  }
+    return error instanceof CommanderError ? error.exitCode : complain(error)
+  })
+  const exit = await concluded(status)
+  // What `exec` itself fails with must not look like a status of the command that it runs.
+  return args[0] === 'exec' && own && exit !== EXIT.opened ? EXEC.failed : exit
 }
 
 async function runCommand(args: readonly string[]): Promise<number> {

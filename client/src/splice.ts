@@ -18,16 +18,23 @@ export const ownEnds = (): Ends => ({ input: process.stdin, output: ownOutput() 
 export function splice(socket: Socket, { input, output }: Ends): Promise<Broken> {
   return new Promise(settle => {
     let broken: Broken
+    let isLost = false
     socket.once('error', (error: NodeJS.ErrnoException) => {
       broken = error.code ?? error.message
     })
     socket.once('close', () => {
       input.unpipe(socket)
       input.pause()
-      flushed(output).then(() => settle(broken))
+      // Standard output that failed never says that it has ended.
+      if (isLost) settle(broken)
+      else flushed(output).then(() => settle(broken))
     })
-    // Whoever read the output has gone, and with them the reason to go on.
-    output.once('error', () => socket.destroy())
+    output.once('error', ({ code }: NodeJS.ErrnoException) => {
+      isLost = true
+      // Whoever read the output has gone, and with them the reason to go on: only the rest is worth a word.
+      if (code !== 'EPIPE') broken = `output: ${code}`
+      socket.destroy()
+    })
     input.once('error', () => socket.end())
     input.pipe(socket)
     socket.pipe(output)

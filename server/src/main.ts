@@ -86,7 +86,10 @@ leadToHelp(program, program.name())
 
 process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
   // `oneknockd user list | head` has all it wants once the pipe is closed.
-  if (code !== 'EPIPE') process.stderr.write(complaint(`cannot write the answer (${code})`))
+  if (code !== 'EPIPE')
+    process.stderr.write(
+      complaint(`cannot write the answer (${code}); see where standard output goes`),
+    )
   process.exit(1)
 })
 try {

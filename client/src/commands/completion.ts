@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { EXIT, type Exit } from '../exit.ts'
+import { print } from '../output.ts'
 import { bashCompletion } from '../shells/bash.ts'
 import { fishCompletion } from '../shells/fish.ts'
 import { outlineOf } from '../shells/outline.ts'
@@ -11,6 +12,6 @@ export type Shell = keyof typeof SCRIPTS
 /** Prints the script that teaches a shell the command line. */
 export function completionCommand(shell: Shell, program: Command): Exit {
   const { main, commands } = outlineOf(program)
-  process.stdout.write(SCRIPTS[shell](main, commands))
+  print(SCRIPTS[shell](main, commands))
   return EXIT.opened
 }

@@ -6,7 +6,7 @@ import { formatDuration } from '../duration.ts'
 import { EXIT, type Exit, Failure } from '../exit.ts'
 import { closeOnce, type Knocker, knockOnce } from '../knocker.ts'
 import type { KnockResult } from '../outcome.ts'
-import { sayJson, warn } from '../output.ts'
+import { isUnread, sayJson, warn } from '../output.ts'
 import { clockWarning, jsonReport, report } from '../report.ts'
 import { type Happening, watch } from '../watch.ts'
 import { waysTo } from '../whereabouts.ts'
@@ -36,10 +36,12 @@ export async function watchCommand(
   for (const signal of ENDS) process.once(signal, () => stopping.abort())
   const { signal } = stopping
   const { knocker, whereabouts } = follow({ ...base, options: { ...base.options, signal } })
-  const end = await watch(
-    { knock: () => knockOnce(knocker), whereabouts, on: teller(base, flags.json === true), signal },
-    systemClock,
-  )
+  const say = teller(base, flags.json === true)
+  const on = (happening: Happening) => {
+    say(happening)
+    if (isUnread()) stopping.abort()
+  }
+  const end = await watch({ knock: () => knockOnce(knocker), whereabouts, on, signal }, systemClock)
   if (flags.close) await closeAtTheEnd(base, flags.json === true)
   return end.kind === 'stopped' ? EXIT.opened : report(end.result, placeOf(base)).exit
 }

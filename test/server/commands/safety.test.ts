@@ -228,7 +228,7 @@ it('an answer that cannot be written is said to be lost', async () => {
   const full = ['sh', '-c', '"$@" > /dev/full', 'sh', ...command(), 'user', 'list']
   expect(await run(full)).toMatchObject({
     status: 1,
-    stderr: 'oneknockd: cannot write the answer (ENOSPC)\n',
+    stderr: 'oneknockd: cannot write the answer (ENOSPC); see where standard output goes\n',
   })
 })
 
