@@ -10,8 +10,9 @@ import { alone, ledgerFolder, readOnly } from '../recollect.ts'
 import { ask } from './ask.ts'
 import { headOnRecord } from './daemon.ts'
 import { Failure } from './failure.ts'
-import { count, formatTable, print, printJson, remark } from './output.ts'
+import { count, print, printJson, remark } from './output.ts'
 import { openState } from './settings.ts'
+import { printTable } from './table.ts'
 
 export interface AuditOptions {
   readonly config: string
@@ -63,7 +64,7 @@ export async function show(options: ShowOptions): Promise<number> {
   const chosen = rows.list().filter(({ user }) => !options.user || user === options.user)
   if (options.json) printRows(chosen)
   else if (chosen.length === 0) remark('Nothing is on record.')
-  else print(formatTable([ROW_HEADINGS, ...chosen.map(rowCells)]))
+  else printTable(ROW_HEADINGS, chosen.map(rowCells))
   return 0
 }
 

@@ -15,8 +15,9 @@ import type { Head } from '../ledger/lines.ts'
 import { recollect } from '../recollect.ts'
 import { ask, askPatiently, noDaemon } from './ask.ts'
 import { Failure } from './failure.ts'
-import { count, formatTable, print, printJson, remark } from './output.ts'
+import { count, print, printJson, remark } from './output.ts'
 import { openState } from './settings.ts'
+import { printFacts, printTable } from './table.ts'
 
 export interface DaemonOptions {
   readonly config: string
@@ -50,7 +51,7 @@ export async function status(options: DaemonOptions): Promise<number> {
   const answer = (await ask(state, { command: 'status' })) as RunningStatus | undefined
   const said = answer ?? (await statusOnRecord(state))
   if (options.json) printJson(said)
-  else print(formatTable(answer ? running(answer) : rows(said)))
+  else printFacts(answer ? running(answer) : rows(said))
   return answer ? 0 : 1
 }
 
@@ -83,7 +84,7 @@ export async function list<View>(
   if (!answer) remark(`No daemon runs on ${state}: this is what its ledger says.`)
   if (json) printJson(listed)
   else if (listed.length === 0) remark(nobody)
-  else print(formatTable([headings, ...listed.map(row)]))
+  else printTable(headings, listed.map(row))
   return 0
 }
 
@@ -153,12 +154,15 @@ async function statusOnRecord(folder: string): Promise<Status> {
   }
 }
 
+/** Enough to see that two are the same; all of it, as proof, is what `audit head` is for. */
+const HASH_SHOWN = 16
+
 const rows = ({ running, grants, waiting, locked, ledger }: Status): string[][] => [
   ['running', running ? 'yes' : 'no'],
   ['grants', `${grants}`],
   ...(waiting > 0 ? [['waiting for a yes', `${waiting}`]] : []),
   ...locked.map(({ who, until }) => ['locked out', `${who} until ${until}`]),
-  ['ledger', `line ${ledger.seq} ${ledger.hash}`],
+  ['ledger', `line ${ledger.seq}, hash ${ledger.hash.slice(0, HASH_SHOWN)}…`],
 ]
 
 export function guardRow({ guard, until, if_dead_s }: GuardView): string {

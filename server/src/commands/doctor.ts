@@ -31,6 +31,7 @@ import { ledgerFolder, recollect } from '../recollect.ts'
 import { loadDirectory } from '../users.ts'
 import { bootFile } from './firewall.ts'
 import { colourAllowed, print, printJson } from './output.ts'
+import { hanging, terminalColumns } from './table.ts'
 
 export interface DoctorOptions {
   readonly config: string
@@ -214,6 +215,8 @@ function shown({ check, state, found, remedy }: Finding): string {
   const painted = process.stdout.isTTY && colourAllowed()
   const mark = state.padEnd(WIDTH)
   const coloured = painted ? `\x1b[${COLOURS[state]}m${mark}\x1b[0m` : mark
-  const advice = remedy === undefined ? '' : `\n${' '.repeat(WIDTH)}  ${remedy}`
-  return `${coloured}  ${check}: ${found}${advice}\n`
+  const indent = WIDTH + 2
+  const beside = (text: string) => hanging(text, terminalColumns(), indent)
+  const advice = remedy === undefined ? '' : `\n${' '.repeat(indent)}${beside(remedy)}`
+  return `${coloured}  ${beside(`${check}: ${found}`)}${advice}\n`
 }

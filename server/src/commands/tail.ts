@@ -8,6 +8,7 @@ import { headOnRecord } from './daemon.ts'
 import { Failure } from './failure.ts'
 import { print, printJson, remark } from './output.ts'
 import { openState } from './settings.ts'
+import { hanging, terminalColumns } from './table.ts'
 
 export interface TailOptions extends AuditOptions {
   readonly lines: number
@@ -74,9 +75,12 @@ async function last(state: string, head: Head, lines: number): Promise<TrailEntr
   return found
 }
 
+/** Of what a narrow terminal has no room for beside its beginning. */
+const INDENT = 4
+
 /** A person follows what happens to doors; retransmissions are no news. */
 const sayLine = (entry: TrailEntry): void => {
-  for (const line of linesOf(entry)) print(`${line}\n`)
+  for (const line of linesOf(entry)) print(`${hanging(line, terminalColumns(), INDENT)}\n`)
 }
 
 export const linesOf = ({ at, event }: TrailEntry): string[] =>

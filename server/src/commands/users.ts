@@ -6,9 +6,10 @@ import { loadDirectory, loadUser, userFile } from '../users.ts'
 import { checkName } from './enrol.ts'
 import { configFailure, Failure } from './failure.ts'
 import { statusOfChange } from './notify.ts'
-import { formatTable, print, printJson, remark } from './output.ts'
+import { print, printJson, remark } from './output.ts'
 import { becomeOwnerOf } from './owner.ts'
 import { openSettings } from './settings.ts'
+import { printFacts, printTable } from './table.ts'
 
 export interface UserOptions {
   readonly config: string
@@ -22,14 +23,14 @@ export async function listUsers(options: UserOptions): Promise<number> {
   if (options.json) printJson(users.map(describe))
   else if (users.length === 0)
     remark('There are no users; add one: oneknockd user add NAME --services …')
-  else print(formatTable([['USER', 'SERVICES', 'DEVICES', ''], ...users.map(listed)]))
+  else printTable(['USER', 'SERVICES', 'DEVICES', ''], users.map(listed))
   return 0
 }
 
 export async function showUser(name: string, options: UserOptions): Promise<number> {
   const user = await findUser(await openSettings(options.config), name)
   if (options.json) printJson(describe(user))
-  else print(formatTable(shown(user)))
+  else printFacts(shown(user))
   return 0
 }
 
