@@ -4,6 +4,7 @@ import { verify } from './administration/verify.ts'
 import {
   type AnswerView,
   approvalView,
+  closedView,
   type DoorView,
   type GuardView,
   grantView,
@@ -107,12 +108,13 @@ async function answer({ gatekeeper }: Daemon, { id, yes }: Request): Promise<Ans
   return { answered: waits, result: status, ...(reason !== 'none' && { why: reason, detail }) }
 }
 
-async function closeGrant({ state: { grants }, gatekeeper }: Daemon, { grant }: Request) {
-  const id = typeof grant === 'string' ? grant : ''
-  if (!grants.get(id)) throw new Error(`there is no grant ${id}; see: oneknockd grants`)
+async function closeGrant({ state, gatekeeper, doors }: Daemon, request: Request) {
+  const id = typeof request.grant === 'string' ? request.grant : ''
+  const grant = state.grants.get(id)
+  if (!grant) throw new Error(`there is no grant ${id}; see: oneknockd grants`)
   await gatekeeper.end(id, 'administrator')
   await turnOfTheLoop() // What follows from the hooks' answer has happened then.
-  return { closed: id, doors: grants.getEnding(id) ? 'closing' : 'closed' }
+  return closedView(id, state.grants.getEnding(id) !== undefined, doors.remainsOf(grant))
 }
 
 async function unlock(daemon: Daemon, { user }: Request): Promise<void> {

@@ -39,6 +39,7 @@ export interface Daemon {
   readonly gatekeeper: Gatekeeper
   /** What has come on record, as it does. */
   readonly trail: Trail
+  readonly doors: Pick<Doors, 'remainsOf'>
   /** The door for those who cannot send our packet. */
   readonly http: { readonly connections: number }
   /** Of a firewall's guard that this daemon keeps up. */
@@ -245,7 +246,7 @@ async function start(
     return record(event)
   }
   const parts = {
-    ...{ state, counters, gatekeeper, trail, http, overtaken, unlock },
+    ...{ state, counters, gatekeeper, trail, doors, http, overtaken, unlock },
     guard: hooks.find(hook => hook instanceof GuardHook),
     reload: (next: Settings) =>
       reload({ current, listener, http, radius, hooks, keyring, gatekeeper, record, log }, next),

@@ -41,6 +41,14 @@ export interface Closing {
   readonly closed: Promise<boolean>
 }
 
+/** What goes on after a grant was taken away. */
+export interface Remains {
+  /** What another grant needs as well, with the connections through it. */
+  readonly open: readonly Opening[]
+  /** The services that are closed, and whose connections no hook can end. */
+  readonly uncut: readonly string[]
+}
+
 /**
  * Turns grants into what hooks hold open. Opening reports its fault and leaves the rollback to the
  * caller; closing is tried until it succeeds, since a door left open is the one thing not to give up on.
@@ -100,6 +108,17 @@ export class Doors {
       return []
     })
     return together(closings)
+  }
+
+  remainsOf(grant: Grant): Remains {
+    const [open, closed]: [Opening[], Opening[]] = [[], []]
+    for (const opening of this.#openings.of(needOf(grant))) {
+      const needed = this.#openings.get(openingKey(opening))
+      if (needed) open.push(needed)
+      else closed.push(opening)
+    }
+    const uncut = closed.filter(opening => !this.#hooksOf(opening).some(canCut))
+    return { open, uncut: [...new Set(uncut.map(({ service }) => service))] }
   }
 
   /**

@@ -106,6 +106,23 @@ describe('a door that two grants need', () => {
     expect(hook.calls).toEqual(['open ssh', 'close ssh'])
   })
 
+  it('remains after one of them, and connections remain where no hook can cut', async () => {
+    const cutting = new LoggingHook(['ssh'], new HandClock())
+    const plain = new MemoryHook(['wiki'], new HandClock())
+    const doors = new Doors({
+      hooksOf: name => (name === 'ssh' ? [cutting] : [plain]),
+      report: () => {},
+    })
+    const [one, other] = [grant('a', { services: ['ssh', 'wiki'] }), grant('b')]
+    await Promise.all([doors.need(one), doors.need(other)])
+    await doors.release('a', true).closed
+    const { open, uncut } = doors.remainsOf(one)
+    expect(open.map(openingKey)).toEqual(['ssh 203.0.113.7'])
+    expect(uncut).toEqual(['wiki'])
+    await doors.release('b', true).closed
+    expect(doors.remainsOf(other)).toEqual({ open: [], uncut: [] })
+  })
+
   it('gets the shorter time back, when the longer is gone', async () => {
     const { doors, hook } = lab()
     await doors.need(grant('a'))

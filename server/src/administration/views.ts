@@ -1,6 +1,7 @@
 import { formatNetwork, type Reason, type Status } from '@oneknock/shared'
 import type { Grant } from '../core/grants.ts'
 import type { Pending } from '../core/waiting.ts'
+import type { Remains } from '../doors.ts'
 import { answererOf } from '../trail.ts'
 
 /** What an administrator sees, in a table or as JSON. Nothing here is a secret. */
@@ -58,6 +59,38 @@ export interface AnswerView {
   readonly why?: Reason
   readonly detail?: string
 }
+
+/** What came of closing a grant. */
+export interface ClosedView {
+  readonly closed: string
+  /** `closing`: a hook could not, and is asked again. */
+  readonly doors: 'closed' | 'closing'
+  /** What another grant keeps open, with the connections through it. */
+  readonly still_open: readonly StillOpenView[]
+  /** The services whose connections go on, since nothing here can end them. */
+  readonly uncut: readonly string[]
+}
+
+interface StillOpenView {
+  readonly service: string
+  readonly address: string
+  readonly until: string
+}
+
+export const closedView = (
+  closed: string,
+  isClosing: boolean,
+  { open, uncut }: Remains,
+): ClosedView => ({
+  closed,
+  doors: isClosing ? 'closing' : 'closed',
+  still_open: open.map(({ service, network, until }) => ({
+    service,
+    address: formatNetwork(network),
+    until: isoTime(until),
+  })),
+  uncut,
+})
 
 export interface LockView {
   /** `user/device`, or a user who has reached the daily ceiling. */

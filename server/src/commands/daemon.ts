@@ -1,6 +1,7 @@
 import {
   type ApprovalView,
   approvalView,
+  type ClosedView,
   type DoorView,
   type GrantView,
   type GuardView,
@@ -94,16 +95,30 @@ export async function close(grant: string, options: DaemonOptions): Promise<numb
   if (answer === undefined) {
     throw noDaemon(state, 'a door is closed by whoever holds it: start the daemon, then close it')
   }
-  const { doors } = answer as { doors: 'closed' | 'closing' }
+  const view = answer as ClosedView
   if (options.json) printJson(answer)
-  else if (doors === 'closed') print(`${grant} is closed, and its connections are cut.\n`)
-  if (doors === 'closing') {
+  else if (view.doors === 'closed') print(closedWords(view))
+  if (view.doors === 'closing') {
     throw new Failure(
       `${grant} has ended, but a hook failed to close its doors and is asked again; see the log`,
     )
   }
   return 0
 }
+
+/** Which connections are cut, and which are not. */
+export function closedWords({ closed, still_open, uncut }: ClosedView): string {
+  const stays = still_open.map(
+    ({ service, address, until }) =>
+      `${service} stays open for ${address} until ${until}, with its connections: another grant needs it.`,
+  )
+  const goesOn = `Connections to ${uncut.join(', ')} go on: nothing here can cut them.`
+  if (stays.length + uncut.length === 0)
+    return `${closed} is closed, and its connections are cut.\n`
+  return lines(`${closed} has ended.`, ...stays, ...(uncut.length > 0 ? [goesOn] : []))
+}
+
+const lines = (...texts: readonly string[]): string => texts.map(text => `${text}\n`).join('')
 
 export async function reload(options: DaemonOptions): Promise<number> {
   const state = openState(options.config)

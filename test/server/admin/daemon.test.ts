@@ -70,6 +70,26 @@ describe('with a running daemon', () => {
     expect(await g.json('grants')).toEqual([])
   })
 
+  it('close says what another grant keeps open, and then cuts nothing', async () => {
+    await g.letIn(await g.add('carol'))
+    await g.letIn(await g.add('dave'))
+    const inside = await visit()
+    const [first, second] = await g.json('grants')
+    const closed = await g.run('close', first.grant)
+    expect(closed).toMatchObject({ status: 0, stderr: '' })
+    expect(closed.stdout).toBe(
+      `${first.grant} has ended.\nweb stays open for 127.0.0.1 until ${second.until}, with its connections: another grant needs it.\n`,
+    )
+    expect((await visit()).said).toBe('hello')
+    expect(await g.json('close', second.grant)).toEqual({
+      closed: second.grant,
+      doors: 'closed',
+      still_open: [],
+      uncut: [],
+    })
+    expect(await inside.ended).toBe('ended')
+  })
+
   it('close names what there is not', async () => {
     expect(await g.run('close', 'abc')).toEqual({
       status: 1,
