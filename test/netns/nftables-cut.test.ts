@@ -1,16 +1,43 @@
 import { parseNetwork } from '@oneknock/shared'
 import { expect, it, vi } from 'vitest'
 import { describeGuards, FAMILIES, opening, overBoth, serviceOn, tcp, udp } from './fixture.ts'
+import type { Host } from './host.ts'
 
 const PATIENCE = { timeout: 10_000, interval: 50 }
+
+/** In some of so many a packet is on its way through the rules just when its flow is cut. */
+const FLOOD_ROUNDS = 12
+
+/** Sends datagrams without end and reads none, so that nobody hears that a port is not in use. */
+const floodFrom = (from: string, port: number, to: string, toPort: number): string[] => [
+  ...['perl', '-MSocket', '-e'],
+  `socket(S, PF_INET, SOCK_DGRAM, 17); bind(S, pack_sockaddr_in(${port}, inet_aton("${from}"))) or die;
+   my $to = pack_sockaddr_in(${toPort}, inet_aton("${to}")); for (;;) { send(S, "x", 0, $to) }`,
+]
 
 const game = serviceOn('game', [tcp(22), udp(5000)])
 const strict = serviceOn('strict', [tcp(22), udp(5000)], { onExpiry: 'cut' })
 
-describeGuards('who is out at once', fixture => {
+describeGuards('who is out at once', (fixture, backend) => {
   const serve = async () => {
     const { server } = fixture.lab
     await Promise.all([server.listen('tcp', 22), server.listen('udp', 5000)])
+  }
+
+  /** Who is in, as the kernel has it. */
+  const liveIn = async (host: Host): Promise<string> => {
+    if (backend === 'nftables')
+      return host.run('nft', 'list', 'set', 'inet', 'oneknock', 'host_live4')
+    return host.run('ipset', 'save', 'ONEKNOCK-host-live4-udp5000')
+  }
+
+  const takeAway = async (host: Host): Promise<void> => {
+    if (backend === 'nftables') {
+      await host.nft('delete table inet oneknock')
+      return
+    }
+    for (const program of ['iptables', 'ip6tables']) await host.run(program, '-t', 'mangle', '-F')
+    await host.run('ipset', 'flush')
   }
 
   it('cuts the flows of one opening and no others', async () => {
@@ -83,6 +110,70 @@ describeGuards('who is out at once', fixture => {
 
     await Promise.all(doors.map(door => guard.open(door)))
     for (const flow of flows) expect(await flow.speaks('a new grant')).toBe(true)
+  })
+
+  it('holds while both sides send as fast as they can', async () => {
+    const { client, server } = fixture.lab
+    const guard = fixture.guard({ services: [game] })
+    await guard.start()
+    const floods = [
+      client.spawn(floodFrom(client.v4, 40_000, server.v4, 5000)),
+      server.spawn(floodFrom(server.v4, 5000, client.v4, 40_000)),
+    ]
+    try {
+      for (let round = 0; round < FLOOD_ROUNDS; round++) {
+        const door = opening('game', client.v4)
+        await guard.open(door)
+        await vi.waitFor(async () => expect(await liveIn(server)).toContain(client.v4), PATIENCE)
+        await guard.close(door)
+        await guard.cut(door)
+        expect(await liveIn(server), `round ${round}`).not.toContain(client.v4)
+      }
+    } finally {
+      for (const flood of floods) flood.kill()
+    }
+  })
+
+  it('is not forgotten when the guard is taken away, changed or begun anew', async () => {
+    const { client, server } = fixture.lab
+    await serve()
+    // So the kernel knows their flows also where no socket tells of them.
+    await server.nft(`table inet others {
+      chain input {
+        type filter hook input priority 0
+        ct state new accept
+      }
+    }`)
+    let guard = fixture.guard({ services: [game] })
+    await guard.start()
+    const doors = FAMILIES.map(v => opening('game', client[v]))
+    await Promise.all(doors.map(door => guard.open(door)))
+    const flows = await Promise.all(FAMILIES.map(v => client.connect('udp', server[v], 5000)))
+    await Promise.all(doors.map(door => guard.close(door)))
+    await Promise.all(doors.map(door => guard.cut(door)))
+    const expectSilence = async (when: string) => {
+      await server.speak(5000, when)
+      const silent = await Promise.all(flows.map(flow => flow.isSilent()))
+      expect(silent, when).toEqual([true, true])
+      for (const flow of flows) expect(await flow.hears(when, 0), when).toBe(false)
+    }
+    await takeAway(server)
+    await vi.waitFor(() => expect(guard.kinds()).toContain('guard-restored'), PATIENCE)
+    await expectSilence('taken away')
+    await guard.configure({ services: [game, serviceOn('mail', [tcp(25)])] })
+    await expectSilence('changed')
+    await guard.kill()
+    guard = fixture.guard({ services: [game] })
+    await guard.start()
+    await expectSilence('begun anew')
+    await takeAway(server)
+    await vi.waitFor(() => expect(guard.kinds()).toContain('guard-restored'), PATIENCE)
+    await expectSilence('taken away again')
+
+    await Promise.all(doors.map(door => guard.open(door)))
+    for (const flow of flows) expect(await flow.speaks('a new grant')).toBe(true)
+    await Promise.all(doors.map(door => guard.close(door)))
+    for (const flow of flows) expect(await flow.speaks('which is over')).toBe(true)
   })
 
   it('cuts at the end of a grant when the service says so', async () => {

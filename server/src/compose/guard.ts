@@ -72,7 +72,7 @@ async function takeSetsAway(): Promise<boolean> {
   const kernel = new IpsetKernel(systemPrograms, [])
   if ((await kernel.rules()) === undefined) return false
   const nothing = { zones: [], allow: [], spaPorts: [] }
-  await kernel.replace(nothing, { open: [], live: [], trial: undefined })
+  await kernel.replace(nothing, { open: [], live: [], cut: [], trial: undefined })
   return true
 }
 

@@ -114,7 +114,10 @@ describe('the table is looked after', () => {
     await hook.cut({ service: 'game', network: parseNetwork('192.0.2.2')!, until: 0 })
     nft.written.length = 0
     await pass(BEAT, () => kinds().includes('guard-restored'))
-    expect(nft.written[0]).not.toContain('192.0.2.')
+    expect(nft.written[0]).not.toContain('192.0.2.1')
+    expect(nft.written[0]).toContain(
+      'add element inet oneknock host_cut4 { 192.0.2.2 . udp . 40001 . 5000 timeout 1h }',
+    )
     expect(nft.written.slice(1)).toEqual([
       'add element inet oneknock host_live4 { 192.0.2.1 . udp . 40000 . 5000 timeout 2m }',
     ])

@@ -49,7 +49,7 @@ export class Cutter {
 
   async #carryOut(planned: readonly Cut[]): Promise<void> {
     const cuts = new Cuts(planned)
-    await this.#table.forget(({ zone, flow }) => cuts.find(zone, flow)?.zone)
+    await this.#table.forget(cuts)
     const message = await resetSockets(cuts)
     if (message) this.#report({ kind: 'sockets-kept', message })
   }

@@ -17,10 +17,18 @@ export interface OpenElement {
   readonly remaining: number
 }
 
-export interface LiveElement {
+export interface FlowElement {
   readonly zone: string
   readonly flow: Flow
   readonly remaining: number
+}
+
+/** What is known of flows. */
+export interface Flows {
+  /** These go on, whatever becomes of the grant that they came by. */
+  readonly live: readonly FlowElement[]
+  /** These must not, whoever speaks first; under the names by which the table knows them. */
+  readonly cut: readonly FlowElement[]
 }
 
 /** How long a flow is remembered from its last packet. A silent TCP session may last a day. */

@@ -1,6 +1,6 @@
 import type { Network } from '@oneknock/shared'
 import type { Port } from '../../core/directory.ts'
-import type { Flow, LiveElement, OpenElement } from './flows.ts'
+import type { Flow, FlowElement, Flows, OpenElement } from './flows.ts'
 import type { Zone } from './zones.ts'
 
 /** All that the guard depends on, apart from who is in just now. */
@@ -15,17 +15,15 @@ export interface Guard {
 }
 
 /** Who is in. */
-export interface Filling {
+export interface Filling extends Flows {
   readonly open: readonly OpenElement[]
-  readonly live: readonly LiveElement[]
   /** Ports are guarded for so long, in milliseconds; absent: for good. */
   readonly trial: number | undefined
 }
 
 /** What the kernel tells of a guard that is there. */
-export interface Listing {
+export interface Listing extends Flows {
   readonly open: readonly OpenElement[]
-  readonly live: readonly LiveElement[]
   /** The ports that each zone guards. */
   readonly guarded: ReadonlyMap<string, readonly Port[]>
   /** Where the ports of a zone lead that leads elsewhere, as `describeLead` says it. */
@@ -45,14 +43,14 @@ export interface GuardKernel {
   list(): Promise<Listing | undefined>
   /** Its definitions and rules, without what comes and goes by itself: same text, same guard. */
   rules(): Promise<string | undefined>
-  /** Who is live. What was read is understood only when it is asked for, which is hardly ever. */
-  census(): Promise<(() => readonly LiveElement[]) | undefined>
+  /** Who is live, and who was cut. What was read is understood only when it is asked for, which is hardly ever. */
+  census(): Promise<(() => Flows) | undefined>
   /** Puts a guard in the place of whatever is there; a packet meets the old or the new, never none. */
   replace(guard: Guard, filling: Filling): Promise<void>
   /** A guard with `ifDead` counts from now again; where there can be none, so need not this. */
   renew?(guard: Guard): Promise<void>
   /** More flows that are live. */
-  fill(live: readonly LiveElement[]): Promise<void>
+  fill(live: readonly FlowElement[]): Promise<void>
   /**
    * Sets the end of each, earlier or later, whether it is there or not. `fresh`: this process holds none
    * of them, so hardly any is there.
@@ -62,7 +60,7 @@ export interface GuardKernel {
   declares(zone: Zone, network: Network): boolean
   /** Makes it, which changes the rules. */
   declare(zone: Zone, network: Network): Promise<void>
-  /** These are live no longer. */
+  /** These are live no longer, and cut: at once, and whatever packets of theirs are on their way. */
   forget(doomed: readonly { readonly zone: Zone; readonly flow: Flow }[]): Promise<void>
   /** Calls back as soon as the guard is taken away, if that can be heard. */
   watch(heard: () => void): void

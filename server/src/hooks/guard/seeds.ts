@@ -1,7 +1,7 @@
 import { contains } from '@oneknock/shared'
 import type { Port } from '../../core/directory.ts'
 import { describeLead, sameLeads } from '../../core/forwards.ts'
-import { type LiveElement, TCP_FLOW_MS, UDP_FLOW_MS } from './flows.ts'
+import { type FlowElement, TCP_FLOW_MS, UDP_FLOW_MS } from './flows.ts'
 import type { Listing } from './kernel.ts'
 import type { SeenFlow } from './sockets.ts'
 import { hasPort, type Zone } from './zones.ts'
@@ -11,7 +11,7 @@ export function seeds(
   seen: readonly SeenFlow[],
   zones: readonly Zone[],
   wanted: (zone: Zone, flow: SeenFlow['flow']) => boolean,
-): LiveElement[] {
+): FlowElement[] {
   return zones.flatMap(zone =>
     seen
       .filter(({ flow }) => hasPort(zone.ports, flow))
@@ -30,10 +30,21 @@ export function seeds(
 }
 
 /** What may go on when another table takes the place of the one that was read. */
-export const carried = (live: readonly LiveElement[], zones: readonly Zone[]): LiveElement[] =>
+export const carried = (live: readonly FlowElement[], zones: readonly Zone[]): FlowElement[] =>
   live.filter(({ zone: name, flow }) =>
     zones.some(zone => zone.name === name && hasPort(zone.ports, flow)),
   )
+
+/** What must not: under all names, for the ports of this host and for those that they lead to. */
+export const carriedCuts = (cut: readonly FlowElement[], zones: readonly Zone[]): FlowElement[] =>
+  cut.filter(({ zone: name, flow }) =>
+    zones.some(zone => zone.name === name && hasPort(allPorts(zone), flow)),
+  )
+
+const allPorts = ({ ports, leads }: Zone): Port[] => [
+  ...ports,
+  ...leads.map(({ port: { protocol }, to }) => ({ protocol, port: to.port })),
+]
 
 /** Zones that lead where they led before: what goes on through others would lead astray. */
 export const leadingAsBefore = (zones: readonly Zone[], before: Listing): Zone[] =>

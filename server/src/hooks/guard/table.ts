@@ -1,13 +1,14 @@
 import type { Network } from '@oneknock/shared'
 import type { Clock } from '../../core/clock.ts'
 import { HookError } from '../hook.ts'
+import type { Cuts } from './cuts.ts'
 import type { Report } from './events.ts'
-import type { LiveElement } from './flows.ts'
+import type { Flows } from './flows.ts'
 import { admits, type Held } from './held.ts'
 import type { Guard, GuardKernel, Listing } from './kernel.ts'
-import { Living } from './living.ts'
+import { Living, withoutCut } from './living.ts'
 import { Rhythm } from './rhythm.ts'
-import { carried, leadingAsBefore, newlyGuarded, seeds } from './seeds.ts'
+import { carried, carriedCuts, leadingAsBefore, newlyGuarded, seeds } from './seeds.ts'
 import { readFlows } from './sockets.ts'
 import { type Trial, TrialClock } from './trial-clock.ts'
 import { forgetFormerLeads } from './unlead.ts'
@@ -129,20 +130,21 @@ export class GuardTable {
     return this.#options.kernel.list()
   }
 
-  /** Forgets the live flows for which a zone is named: theirs. */
-  forget(zoneOf: (element: LiveElement) => Zone | undefined): Promise<void> {
+  /** Forgets the live flows that these end. */
+  forget(cuts: Cuts): Promise<void> {
     return this.#inTurn(async () => {
       const listing = await this.list()
-      if (listing) this.#living.set(() => listing.live)
-      const doomed = this.#living.list().flatMap(element => {
-        const zone = zoneOf(element)
+      if (listing) this.#living.set(() => listing)
+      const doomed = this.#living.list().live.flatMap(element => {
+        const zone = cuts.find(element.zone, element.flow)?.zone
         return zone ? [{ element, zone }] : []
       })
       if (listing && doomed.length > 0) {
         const flows = doomed.map(({ element: { flow }, zone }) => ({ zone, flow }))
         await this.#options.kernel.forget(flows)
       }
-      for (const { element } of doomed) this.#living.cut(element)
+      const gone = doomed.map(({ element }) => element)
+      this.#living.cut(cuts, gone)
     })
   }
 
@@ -191,25 +193,22 @@ export class GuardTable {
 
   async #takeTheirPlace(before: Listing | undefined): Promise<number> {
     const { zones } = this.#guard
-    const old = before ? carried(before.live, leadingAsBefore(zones, before)) : []
+    const old = before ? carried(withoutCut(before), leadingAsBefore(zones, before)) : []
     const found = seeds(await readFlows(), zones, newlyGuarded(before))
-    const flows = await this.#putUp([...old, ...found])
-    if (before) await forgetFormerLeads(before, zones)
-    return flows
-  }
-
-  async #putUp(live: readonly LiveElement[]): Promise<number> {
-    await this.#replace(live)
-    this.#living.set(() => live)
+    const cut = before ? carriedCuts(before.cut, zones) : []
+    const flows = { live: [...old, ...found], cut }
+    await this.#replace(flows)
+    this.#living.set(() => flows)
     await this.#remember()
-    return live.length
+    if (before) await forgetFormerLeads(before, zones)
+    return flows.live.length
   }
 
-  async #replace(live: readonly LiveElement[]): Promise<void> {
+  async #replace(flows: Flows): Promise<void> {
     const { kernel, held, clock } = this.#options
     const open = held.elements(clock.now())
     this.#renewed = clock.monotonic()
-    await kernel.replace(this.#guard, { open, live, trial: this.trial.left })
+    await kernel.replace(this.#guard, { open, ...flows, trial: this.trial.left })
   }
 
   /** What the rules are now is what they should be. */
@@ -253,19 +252,25 @@ export class GuardTable {
     const { kernel, held, report } = this.#options
     const { zones } = this.#guard
     // If only the rules are gone, the sets know best.
-    const still = somethingIsThere ? ((await this.list())?.live ?? []) : []
+    const still = somethingIsThere ? await this.list() : undefined
+    const known = this.#living.list()
+    const cut = carriedCuts([...known.cut, ...(still?.cut ?? [])], zones)
     // Until all is done, so that a heartbeat takes it up where this fails.
     this.#intact = ''
-    await this.#replace([])
+    await this.#replace({ live: [], cut })
     const doors = held.recent()
     const admitted = seeds(
       await readFlows(),
       zones,
-      (zone, flow) => !hasPort(zone.cutPorts, flow) && admits(doors, zone, flow),
+      (zone, flow) =>
+        !hasPort(zone.cutPorts, flow) &&
+        admits(doors, zone, flow) &&
+        !this.#living.ends(zone.name, flow),
     )
-    const live = [...carried([...this.#living.list(), ...still], zones), ...admitted]
+    const found = [...carried([...known.live, ...(still?.live ?? [])], zones), ...admitted]
+    const live = withoutCut({ live: found, cut })
     await kernel.fill(live)
-    this.#living.set(() => live)
+    this.#living.set(() => ({ live, cut }))
     await this.#remember()
     report({ kind: 'guard-restored', openings: held.size, flows: live.length })
   }
@@ -275,7 +280,10 @@ export class GuardTable {
     if (this.#stopped) return
     const restart = held.restartRecent()
     const counted = await kernel.census().catch(() => undefined)
-    if (counted) this.#living.set(counted)
+    if (counted) {
+      this.#living.set(counted)
+      this.#living.restartCuts()
+    }
     // The heartbeat says what is wrong; the last count still serves, with all doors since then.
     else restart.undo()
   }

@@ -61,15 +61,6 @@ export const keptPorts = ({ ports, cutPorts }: Zone, protocol?: Protocol): Port[
   )
 
 /**
- * Whether what is cut must be remembered: a server that does not know of it goes on sending, and of
- * what is led on both ends are to hear of it.
- */
-export const remembersCuts = (zone: Zone): boolean =>
-  zone.leads.length > 0 || keptPorts(zone).length > 0
-
-export const remembersCutsOf = (zone: Zone, port: Port): boolean => hasPort(keptPorts(zone), port)
-
-/**
  * Whether its ports lead elsewhere and its flows never outlive a grant. Then `live` lets nobody in:
  * it is how it is known, when the time comes, whose flows are to be cut.
  */

@@ -1,5 +1,5 @@
 import type { Family, Network } from '@oneknock/shared'
-import type { Flow, LiveElement, OpenElement } from '../guard/flows.ts'
+import type { Flow, FlowElement, Flows, OpenElement } from '../guard/flows.ts'
 import type { Filling, Guard, GuardKernel, Listing } from '../guard/kernel.ts'
 import type { Zone } from '../guard/zones.ts'
 import { rawTable } from './knock-rules.ts'
@@ -9,6 +9,7 @@ import { mangleTable, type Table } from './rules.ts'
 import { type Present, readTable, replaceScript } from './script.ts'
 import {
   createLine,
+  cutLine,
   cutLines,
   liveLine,
   openLine,
@@ -65,13 +66,13 @@ export class IpsetKernel implements GuardKernel {
     return [...sets.sort(), ...texts].join('\n')
   }
 
-  async census(): Promise<(() => readonly LiveElement[]) | undefined> {
+  async census(): Promise<(() => Flows) | undefined> {
     const saved = await this.#save(await this.#sets())
     const zones = this.#zones
-    return () => parseContents(saved, zones).live
+    return () => parseContents(saved, zones)
   }
 
-  async replace(guard: Guard, { open, live, trial }: Filling): Promise<void> {
+  async replace(guard: Guard, { open, live, cut, trial }: Filling): Promise<void> {
     const { zones } = guard
     const onTrial = trial !== undefined
     const sets = setsOf(guard, onTrial)
@@ -87,6 +88,7 @@ export class IpsetKernel implements GuardKernel {
     }
     await this.#programs.ipset([
       ...sets.flatMap(sentinelLine),
+      ...cut.flatMap(cutLine),
       ...live.flatMap(liveLine),
       ...(onTrial ? trialLines(zones, trial) : []),
       ...swapLines(zones, open),
@@ -98,7 +100,7 @@ export class IpsetKernel implements GuardKernel {
     await this.#programs.ipset(stale.map(name => `destroy ${name}`))
   }
 
-  async fill(live: readonly LiveElement[]): Promise<void> {
+  async fill(live: readonly FlowElement[]): Promise<void> {
     await this.#programs.ipset(live.flatMap(liveLine))
   }
 

@@ -1,14 +1,20 @@
 import { parseAddress, parseNetwork } from '@oneknock/shared'
 import type { Port, Protocol } from '../../core/directory.ts'
-import type { LiveElement, OpenElement } from '../guard/flows.ts'
+import type { FlowElement, Flows, OpenElement } from '../guard/flows.ts'
 import type { Zone } from '../guard/zones.ts'
-import { IN, liveSet, openSet, PREFIX, zoneChain } from './names.ts'
+import { cutSet, IN, liveSet, openSet, PREFIX, zoneChain } from './names.ts'
 import { FAMILIES } from './sets.ts'
 
 /** What is in our sets. */
-export interface Contents {
+export interface Contents extends Flows {
   readonly open: readonly OpenElement[]
-  readonly live: readonly LiveElement[]
+}
+
+/** What is in a set of flows belongs to one port. */
+interface FlowSet {
+  readonly zone: string
+  readonly port: Port
+  readonly elements: FlowElement[]
 }
 
 const ELEMENT = /^add (\S+) ([^,\s]+),(tcp|udp):(\d+) timeout ([1-9]\d*)/
@@ -23,15 +29,19 @@ const milliseconds = (seconds: string): number => (Number(seconds) + 1) * 1000
  */
 export function parseContents(saved: string, zones: readonly Zone[]): Contents {
   const openSets = new Map<string, string>()
-  const liveSets = new Map<string, { readonly zone: string; readonly port: Port }>()
+  const flowSets = new Map<string, FlowSet>()
+  const live: FlowElement[] = []
+  const cut: FlowElement[] = []
   for (const { name: zone, ports } of zones) {
     for (const family of FAMILIES) {
       openSets.set(openSet(zone, family), zone)
-      for (const port of ports) liveSets.set(liveSet(zone, family, port), { zone, port })
+      for (const port of ports) {
+        flowSets.set(liveSet(zone, family, port), { zone, port, elements: live })
+        flowSets.set(cutSet(zone, family, port), { zone, port, elements: cut })
+      }
     }
   }
   const open: OpenElement[] = []
-  const live: LiveElement[] = []
   for (const line of saved.split('\n')) {
     const [, set = '', text = '', name = '', number = '', left = ''] = ELEMENT.exec(line) ?? []
     const [protocol, port, remaining] = [name as Protocol, Number(number), milliseconds(left)]
@@ -40,14 +50,14 @@ export function parseContents(saved: string, zones: readonly Zone[]): Contents {
     if (openZone !== undefined && network) {
       open.push({ zone: openZone, network, port: { protocol, port }, remaining })
     }
-    const flows = liveSets.get(set)
+    const flows = flowSets.get(set)
     const address = flows && parseAddress(text)
     if (flows && address) {
       const flow = { address, peerPort: port, ...flows.port }
-      live.push({ zone: flows.zone, flow, remaining })
+      flows.elements.push({ zone: flows.zone, flow, remaining })
     }
   }
-  return { open, live }
+  return { open, live, cut }
 }
 
 /** Milliseconds that a trial lasts still, 0 if it has let go; `undefined` if there is none. */

@@ -148,14 +148,19 @@ const NOT_NEW = { tcp: '-p tcp ! --tcp-flags SYN,ACK SYN ', udp: '' } as const
 function judgeRules(zone: Zone, family: Family, port: Port): string[] {
   const live = liveSet(zone.name, family, port)
   const isLive = `${NOT_NEW[port.protocol]}-m set --match-set ${live} src,src`
+  const cut = cutSet(zone.name, family, port)
   const isOpen = `-m set --match-set ${openSet(zone.name, family)} src,dst`
-  // Until its second packet, a TCP flow may be a handshake that comes to nothing.
-  const remembered = `${isOpen} -j SET --add-set ${live} src,src --timeout ${FLOW_SECONDS}`
+  const remembered = [
+    // Until its second packet, a TCP flow may be a handshake that comes to nothing.
+    `${isOpen} -j SET --add-set ${live} src,src --timeout ${FLOW_SECONDS}`,
+    `${isOpen} -j SET --del-set ${cut} src,src`,
+  ]
   return [
     `${isLive} -j SET --add-set ${live} src,src --exist`,
-    `${isLive} -j RETURN`,
+    `-m set --match-set ${cut} src,src -j SET --del-set ${live} src,src`,
+    `${isLive} -m set ! --match-set ${cut} src,src -j RETURN`,
     // Flows of a port that is to be cut never outlive the grant.
-    ...(hasPort(zone.cutPorts, port) ? [] : [remembered]),
+    ...(hasPort(zone.cutPorts, port) ? [] : remembered),
     `${isOpen} -j RETURN`,
     '-j DROP',
   ]
@@ -172,7 +177,7 @@ function outRules(zone: Zone, family: Family): string[] {
       .filter(({ protocol }) => protocol === 'tcp')
       .map(
         port =>
-          `-p tcp --sport ${port.port} --tcp-flags SYN,ACK SYN ${match} -j SET --add-set ${liveSet(zone.name, family, port)} dst,dst --exist --timeout ${FLOW_SECONDS}`,
+          `-p tcp --sport ${port.port} --tcp-flags SYN,ACK SYN ${match} -j SET --add-set ${liveSet(zone.name, family, port)} dst,dst --exist --timeout ${FLOW_SECONDS} --del-set ${cutSet(zone.name, family, port)} dst,dst`,
       ),
     ...zone.ports.map(
       port => `-p ${port.protocol} --sport ${port.port} ${match} -g ${ownChain(zone.name, port)}`,
@@ -188,7 +193,7 @@ function outRules(zone: Zone, family: Family): string[] {
 const stillRules = (zone: Zone, family: Family, port: Port): string[] => [
   ...(port.protocol === 'tcp' ? [RESET_LEAVES] : []),
   `-m set --match-set ${openSet(zone.name, family)} dst,src -j RETURN`,
-  `-m set --match-set ${liveSet(zone.name, family, port)} dst,dst -j RETURN`,
+  `-m set --match-set ${liveSet(zone.name, family, port)} dst,dst -m set ! --match-set ${cutSet(zone.name, family, port)} dst,dst -j RETURN`,
   '-j DROP',
 ]
 
@@ -199,14 +204,13 @@ function keptRules(zone: Zone, family: Family, port: Port): string[] {
   const [live, cut] = [liveSet(zone.name, family, port), cutSet(zone.name, family, port)]
   const isCut = `-m set --match-set ${cut} dst,dst`
   if (port.protocol === 'tcp') {
-    return [RESET_LEAVES, `-m set --match-set ${live} dst,dst -j RETURN`, `${isCut} -j DROP`]
+    return [RESET_LEAVES, `${isCut} -j DROP`]
   }
-  const remember = `-j SET --add-set ${live} dst,dst --exist`
   return [
-    `-m set --match-set ${live} dst,dst ${remember}`,
-    `-m set --match-set ${live} dst,dst -j RETURN`,
     `${isCut} -j SET --add-set ${cut} dst,dst --exist`,
     `${isCut} -j DROP`,
-    remember,
+    `-j SET --add-set ${live} dst,dst --exist`,
+    `${isCut} -j SET --del-set ${live} dst,dst`,
+    `${isCut} -j DROP`,
   ]
 }

@@ -3,14 +3,14 @@ import type { Port } from '../../core/directory.ts'
 import {
   CUT_MS,
   type Flow,
+  type FlowElement,
   hasEnded,
-  type LiveElement,
   type OpenElement,
   TCP_FLOW_MS,
   UDP_FLOW_MS,
 } from '../guard/flows.ts'
 import type { Guard } from '../guard/kernel.ts'
-import { keptPorts, portsOf, remembersCutsOf, type Zone } from '../guard/zones.ts'
+import { portsOf, type Zone } from '../guard/zones.ts'
 import { cutSet, liveSet, meterSet, newSet, openSet, trialSet } from './names.ts'
 
 /*
@@ -67,14 +67,14 @@ export const setsOf = ({ zones, spaPorts }: Guard, onTrial: boolean): SetDefinit
 
 const zoneSets = (zone: Zone, family: Family): SetDefinition[] => [
   openDefinition(openSet(zone.name, family), family),
-  ...zone.ports.map(port =>
+  ...zone.ports.flatMap(port => [
     flowDefinition(
       liveSet(zone.name, family, port),
       family,
       port.protocol === 'tcp' ? TCP_FLOW_MS : UDP_FLOW_MS,
     ),
-  ),
-  ...keptPorts(zone).map(port => flowDefinition(cutSet(zone.name, family, port), family, CUT_MS)),
+    flowDefinition(cutSet(zone.name, family, port), family, CUT_MS),
+  ]),
 ]
 
 const openDefinition = (name: string, family: Family): SetDefinition => ({
@@ -139,18 +139,26 @@ const add = (set: string, element: OpenElement): string =>
 const openKey = ({ network, port }: { network: Network; port: Port }): string =>
   `${formatNetwork(network)},${port.protocol}:${port.port}`
 
-export function liveLine({ zone, flow, remaining }: LiveElement): string[] {
+export const liveLine = (element: FlowElement): string[] => flowLine(liveSet, element)
+
+export const cutLine = (element: FlowElement): string[] => flowLine(cutSet, element)
+
+function flowLine(setOf: typeof liveSet, { zone, flow, remaining }: FlowElement): string[] {
   if (hasEnded(remaining)) return []
-  const set = liveSet(zone, familyOf(flow.address), flow)
+  const set = setOf(zone, familyOf(flow.address), flow)
   return [`add ${set} ${flowKey(flow)} timeout ${seconds(remaining)}`]
 }
 
-/** Forgets a flow; what its server goes on sending must not revive it (see `rules`). */
+/**
+ * Ends a flow. It counts as cut before it is live no more: between the two a packet would bring it
+ * back (see `rules`).
+ */
 export function cutLines(zone: Zone, flow: Flow): string[] {
   const family = familyOf(flow.address)
-  const gone = `del ${liveSet(zone.name, family, flow)} ${flowKey(flow)}`
-  if (!remembersCutsOf(zone, flow)) return [gone]
-  return [gone, `add ${cutSet(zone.name, family, flow)} ${flowKey(flow)}`]
+  return [
+    `add ${cutSet(zone.name, family, flow)} ${flowKey(flow)}`,
+    `del ${liveSet(zone.name, family, flow)} ${flowKey(flow)}`,
+  ]
 }
 
 const flowKey = ({ address, protocol, peerPort }: Flow): string =>

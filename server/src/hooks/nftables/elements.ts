@@ -1,6 +1,13 @@
 import { type Family, familyOf, familyPrefix, type Network } from '@oneknock/shared'
 import type { Port, Protocol } from '../../core/directory.ts'
-import { type Flow, flowKey, hasEnded, type LiveElement, type OpenElement } from '../guard/flows.ts'
+import {
+  type Flow,
+  type FlowElement,
+  type Flows,
+  flowKey,
+  hasEnded,
+  type OpenElement,
+} from '../guard/flows.ts'
 
 /** The one table that is ours. */
 export const TABLE = 'inet oneknock'
@@ -87,7 +94,6 @@ function cutCommand(live: string, flows: readonly CutFlow[]): string {
   const { zone, flow } = flows[0]!
   const gone = removeCommand(live, keysOf(flows.map(one => one.flow)))
   const remembered = keysOf(flows.flatMap(one => one.remembered))
-  if (remembered.length === 0) return gone
   return `${gone}; ${addCommand(cutSetName(zone, familyOf(flow.address)), remembered)}`
 }
 
@@ -95,7 +101,10 @@ function cutCommand(live: string, flows: readonly CutFlow[]): string {
 const keysOf = (flows: readonly Flow[]): string[] => [...new Set(flows.map(flowKey))]
 
 /** Some commands for each set: thousands of elements load as quickly as one. The later end counts. */
-export function fillCommands(open: readonly OpenElement[], live: readonly LiveElement[]): string[] {
+export function fillCommands(
+  open: readonly OpenElement[],
+  { live, cut }: Partial<Flows>,
+): string[] {
   const ends = new Map<string, Map<string, number>>()
   const put = (set: string, key: string, remaining: number) => {
     const ofSet = ends.get(set) ?? new Map<string, number>()
@@ -104,10 +113,14 @@ export function fillCommands(open: readonly OpenElement[], live: readonly LiveEl
   for (const { zone, network, port, remaining } of open) {
     if (!hasEnded(remaining)) put(openSet(zone, network), openKey(network, port), remaining)
   }
-  for (const { zone, flow, remaining } of live) {
-    const set = liveSetName(zone, familyOf(flow.address))
-    if (!hasEnded(remaining)) put(set, flowKey(flow), remaining)
+  const putFlows = (flows: readonly FlowElement[], nameOf: typeof liveSetName) => {
+    for (const { zone, flow, remaining } of flows) {
+      const set = nameOf(zone, familyOf(flow.address))
+      if (!hasEnded(remaining)) put(set, flowKey(flow), remaining)
+    }
   }
+  putFlows(live ?? [], liveSetName)
+  putFlows(cut ?? [], cutSetName)
   return [...ends].flatMap(([set, ofSet]) => {
     const elements = [...ofSet].map(timed)
     return chunksOf(elements).map(chunk => addCommand(set, chunk))

@@ -1,5 +1,5 @@
 import { familyOf, familyPrefix, type Network } from '@oneknock/shared'
-import type { Flow, LiveElement, OpenElement } from '../guard/flows.ts'
+import type { Flow, FlowElement, Flows, OpenElement } from '../guard/flows.ts'
 import type { Filling, Guard, GuardKernel, Listing } from '../guard/kernel.ts'
 import { portsOf, SINGLE, type Zone } from '../guard/zones.ts'
 import { cutCommands, fillCommands, openSet } from './elements.ts'
@@ -31,14 +31,14 @@ export class NftKernel implements GuardKernel {
     return text === undefined ? undefined : skeleton(text)
   }
 
-  async census(): Promise<(() => readonly LiveElement[]) | undefined> {
+  async census(): Promise<(() => Flows) | undefined> {
     const text = await this.#printAll()
-    return text === undefined ? undefined : () => parseListing(text).live
+    return text === undefined ? undefined : () => parseListing(text)
   }
 
-  async replace(guard: Guard, { open, live, trial }: Filling): Promise<void> {
+  async replace(guard: Guard, { open, trial, ...flows }: Filling): Promise<void> {
     const declared = new Set(open.map(({ zone, network }) => openSet(zone, network)))
-    const filling = { declared, commands: fillCommands(open, live), trial }
+    const filling = { declared, commands: fillCommands(open, flows), trial }
     await this.#nft.write(renderCommand(guard, filling))
     this.#declared = declared
   }
@@ -49,8 +49,8 @@ export class NftKernel implements GuardKernel {
     if (lent && ports.length > 0) await this.#nft.write(renewCommand(lent, ports))
   }
 
-  async fill(live: readonly LiveElement[]): Promise<void> {
-    for (const command of fillCommands([], live)) await this.#nft.write(command)
+  async fill(live: readonly FlowElement[]): Promise<void> {
+    for (const command of fillCommands([], { live })) await this.#nft.write(command)
   }
 
   open(elements: readonly OpenElement[], fresh: boolean): Promise<void> {

@@ -1,12 +1,14 @@
 import { type Family, familyOf, type Network } from '@oneknock/shared'
 import { formatInner, type Lead } from '../../core/forwards.ts'
 import { type Flow, UDP_FLOW_MS } from '../guard/flows.ts'
-import { endsWithGrant, leadsIn, remembersCutsOf, samePort, type Zone } from '../guard/zones.ts'
+import { endsWithGrant, leadsIn, samePort, type Zone } from '../guard/zones.ts'
+import { goesOut } from './cut-chains.ts'
 import { cutSetName, liveSetName, openSetName } from './elements.ts'
 import {
   addressIn,
   baseChain,
   chain,
+  forget,
   inward,
   masked,
   note,
@@ -41,8 +43,9 @@ export function leadChains(zone: Zone, side: Side, prefixes: readonly number[]):
     `${protocol} dport ${port} dnat ${ip} to ${formatInner(to)}`
   const live = liveSetName(zone.name, family)
   const passing = [
-    `meta l4proto udp ${outward(ip)} @${live} ${note('update', live, outward(ip), UDP_FLOW_MS)} accept`,
-    `${outward(ip)} @${live} accept`,
+    `meta l4proto udp ${outward(ip)} @${live} ${note('update', live, outward(ip), UDP_FLOW_MS)}`,
+    `${outward(ip)} @${cutSetName(zone.name, family)} ${forget(live, outward(ip))}`,
+    goesOut(zone, side),
   ]
   return [
     ...chain(leadName(zone, family), leads.map(lead)),
@@ -139,7 +142,7 @@ function passRules(zone: Zone, { family, port: { protocol, port }, to }: Lead): 
   const began = `meta l4proto ${protocol} ct original proto-dst ${port}`
   const end = protocol === 'tcp' ? 'reject with tcp reset' : 'drop'
   return [
-    `${began} ${ip} daddr ${to.address} ${protocol} dport ${to.port} ${inward(ip)} @${cut} delete @${cut} { ${inward(ip)} }`,
+    `${began} ${ip} daddr ${to.address} ${protocol} dport ${to.port} ${inward(ip)} @${cut} ${forget(cut, inward(ip))}`,
     `${ip} saddr ${to.address} ${protocol} sport ${to.port} ${outward(ip)} @${cut} ${end}`,
   ]
 }
@@ -152,8 +155,7 @@ export function remembered(zone: Zone, flow: Flow): Flow[] {
   const led = zone.leads.filter(
     ({ family, port }) => family === familyOf(flow.address) && samePort(port, flow),
   )
-  if (led.length > 0) return [flow, ...led.map(({ to }) => ({ ...flow, port: to.port }))]
-  return remembersCutsOf(zone, flow) ? [flow] : []
+  return [flow, ...led.map(({ to }) => ({ ...flow, port: to.port }))]
 }
 
 /** What a listing says of where each zone leads, in words that compare: `tcp/2222 10.0.0.5:22`. */

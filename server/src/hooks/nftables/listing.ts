@@ -1,6 +1,6 @@
 import { parseAddress, parseNetwork } from '@oneknock/shared'
 import type { Port, Protocol } from '../../core/directory.ts'
-import type { LiveElement, OpenElement } from '../guard/flows.ts'
+import type { FlowElement, OpenElement } from '../guard/flows.ts'
 import type { Listing } from '../guard/kernel.ts'
 import { parseDuration } from './elements.ts'
 import { parseLeads } from './leads.ts'
@@ -19,6 +19,7 @@ const PROTOCOLS: Readonly<Record<string, Protocol>> = {
 
 const OPEN_SET = /^(.+)_open[46]_(\d+)$/
 const LIVE_SET = /^(.+)_live[46]$/
+const CUT_SET = /^(.+)_cut[46]$/
 const JUDGED = /th dport (.+) (?:fib|ip6?) daddr .* jump (\S+)$/gm
 
 /** The definitions and the rules, without what comes and goes by itself: same text, same guard. */
@@ -27,17 +28,20 @@ export const skeleton = (text: string): string => text.replace(MOVING, '')
 /** What `nft list table` tells of ours. */
 export function parseListing(text: string): Listing {
   const open: OpenElement[] = []
-  const live: LiveElement[] = []
+  const live: FlowElement[] = []
+  const cut: FlowElement[] = []
   for (const [, name = '', body = ''] of text.matchAll(SET)) {
     const openSet = OPEN_SET.exec(name)
-    const liveSet = LIVE_SET.exec(name)
+    const [, liveZone] = LIVE_SET.exec(name) ?? []
+    const [, cutZone] = CUT_SET.exec(name) ?? []
     if (openSet) open.push(...openElements(openSet[1]!, openSet[2]!, elementsIn(body)))
-    else if (liveSet) live.push(...liveElements(liveSet[1]!, elementsIn(body)))
+    else if (liveZone) live.push(...flowElements(liveZone, elementsIn(body)))
+    else if (cutZone) cut.push(...flowElements(cutZone, elementsIn(body)))
   }
   const trial = parseLent(text, 'trial')
   const hasLetGo = trial === 0 || parseLent(text, 'lease') === 0
   const guarded = hasLetGo ? new Map() : guardedPorts(text)
-  return { open, live, trial, guarded, leads: parseLeads(text) }
+  return { open, live, cut, trial, guarded, leads: parseLeads(text) }
 }
 
 interface Element {
@@ -69,7 +73,7 @@ function openElements(zone: string, prefix: string, elements: readonly Element[]
   })
 }
 
-function liveElements(zone: string, elements: readonly Element[]): LiveElement[] {
+function flowElements(zone: string, elements: readonly Element[]): FlowElement[] {
   return elements.flatMap(({ address: text, protocol, ports: [peerPort, port], remaining }) => {
     const address = parseAddress(text)
     if (!address || peerPort === undefined || port === undefined) return []

@@ -1,6 +1,7 @@
 import type { Zone } from '../guard/zones.ts'
-import { liveSetName, openSetName } from './elements.ts'
-import { chain, masked, outward, portIn, SIDES, type Side } from './text.ts'
+import { goesOut } from './cut-chains.ts'
+import { openSetName } from './elements.ts'
+import { chain, masked, portIn, SIDES, type Side } from './text.ts'
 import { type Lent, lentIn } from './trial.ts'
 
 /*
@@ -20,7 +21,7 @@ export function stillChain(zone: Zone, prefixes: (side: Side) => readonly number
   if (zone.leads.length > 0) return []
   const rules = SIDES.flatMap(side => [
     ...prefixes(side).map(prefix => stillRule(zone, side, prefix)),
-    `${outward(side.ip)} @${liveSetName(zone.name, side.family)} accept`,
+    goesOut(zone, side),
   ])
   return chain(stillName(zone), rules)
 }

@@ -92,5 +92,8 @@ export const inward = (ip: Side['ip']): string => `${ip} saddr . meta l4proto . 
 export const outward = (ip: Side['ip']): string =>
   `${ip} daddr . meta l4proto . th dport . th sport`
 
+/** Takes it out of a set, if it is there. */
+export const forget = (from: string, key: string): string => `delete @${from} { ${key} }`
+
 export const note = (verb: 'add' | 'update', into: string, key: string, ms: number): string =>
   `${verb} @${into} { ${key} timeout ${formatDuration(ms)} }`
