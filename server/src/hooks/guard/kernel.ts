@@ -43,7 +43,7 @@ export interface GuardKernel {
   list(): Promise<Listing | undefined>
   /** Its definitions and rules, without what comes and goes by itself: same text, same guard. */
   rules(): Promise<string | undefined>
-  /** Who is live, and who was cut. What was read is understood only when it is asked for, which is hardly ever. */
+  /** Who is live, and who was cut. What was read is understood only when it is asked for: hardly ever. */
   census(): Promise<(() => Flows) | undefined>
   /** Puts a guard in the place of whatever is there; a packet meets the old or the new, never none. */
   replace(guard: Guard, filling: Filling): Promise<void>

@@ -144,7 +144,12 @@ const portRules = (zone: Zone): string[] =>
 /** A new connection is never an old flow, or whoever was in once could come back by his port. */
 const NOT_NEW = { tcp: '-p tcp ! --tcp-flags SYN,ACK SYN ', udp: '' } as const
 
-/** Lets a packet in that has a right to it, by the flow or by an open door, and drops any other. */
+/**
+ * Lets a packet in that has a right to it, by the flow or by an open door, and drops any other. What
+ * was cut outweighs what is live, here and on the way out: see the nftables guard (`cut-chains.ts`).
+ * Sets do not change together here: a packet whose door was open a moment ago could take its flow out
+ * of `cut` if it stood still between two rules for as long as three programs take.
+ */
 function judgeRules(zone: Zone, family: Family, port: Port): string[] {
   const live = liveSet(zone.name, family, port)
   const isLive = `${NOT_NEW[port.protocol]}-m set --match-set ${live} src,src`
@@ -168,7 +173,7 @@ function judgeRules(zone: Zone, family: Family, port: Port): string[] {
 
 /**
  * What this host begins from a guarded port has its answers let in: see the reasons in the
- * nftables guard (`zone-chains.ts`). Here it is not seen what a container begins that is
+ * nftables guard (`cut-chains.ts`). Here it is not seen what a container begins that is
  * masqueraded to a guarded port, since `mangle` comes before that.
  */
 function outRules(zone: Zone, family: Family): string[] {

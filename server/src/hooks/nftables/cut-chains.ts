@@ -6,10 +6,10 @@ import { chain, forget, inward, masked, note, outward, portIn, SIDES, type Side 
 /*
  * A flow is cut by one transaction, which takes it out of `live` and puts it into `cut`. But nft's
  * `add` and `update` make an element where there is none, and a packet may have found its flow in
- * `live`, or its door open, and not have got there yet: then it would bring the flow back, and whoever is
- * to be out could see to it by sending without pause. So `cut` outweighs `live`, and whatever a packet writes into
- * `live` is followed by another look. What was cut stays out until nobody spoke for an hour, or a
- * door lets it in again.
+ * `live`, or its door open, and not have got there yet: then it would bring the flow back, and whoever
+ * is to be out could see to it by sending without pause. So `cut` outweighs `live`, and whatever a
+ * packet writes into `live` is followed by another look. What was cut stays out until its server has
+ * let it be for an hour, or a door lets it in again.
  */
 
 /** The chains of a side for flows that outlive a grant; `prefixes` are those in use. */
@@ -36,8 +36,8 @@ export const openChain = (zone: Zone, { family }: Pick<Side, 'family'>): string 
 /**
  * A door was found open: the flow is remembered, so that it outlives the grant. If there is no room
  * for that, it passes all the same: hence rules of their own. Then the door is looked at again: while
- * it is open, a cut that is still to come will find the flow. If it has been closed, the flow counts as cut,
- * whether that is over or not.
+ * it is open, a cut that is still to come will find the flow. If it has been closed, the flow counts as
+ * cut, whether that is over or not.
  */
 export function admitRules(zone: Zone, side: Side): string[] {
   const { family, ip } = side

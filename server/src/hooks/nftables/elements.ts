@@ -71,7 +71,7 @@ const removeCommand = (set: string, keys: readonly string[]): string =>
 /** Elements in a command: few enough that a door need not wait long behind it. */
 const CHUNK = 2_000
 
-/** A flow that is cut, and by which names that is remembered (see `zone-chains`, `leads`). */
+/** A flow that is cut, and by which names that is remembered (see `cut-chains`, `leads`). */
 export interface CutFlow {
   readonly zone: string
   readonly flow: Flow
