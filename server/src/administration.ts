@@ -12,6 +12,7 @@ import {
   lockView,
 } from './administration/views.ts'
 import type { Daemon } from './compose.ts'
+import { ownCommand } from './config/command.ts'
 import { formatEndpoint } from './config/places.ts'
 import type { Asker, Handle, Request } from './control.ts'
 
@@ -103,7 +104,7 @@ const grantsOf = ({ state: { grants } }: Daemon) => [
 async function answer({ gatekeeper }: Daemon, { id, yes }: Request): Promise<AnswerView> {
   const waits = typeof id === 'string' ? id : ''
   const outcome = await gatekeeper.approvals.answer(waits, yes === true)
-  if (!outcome) throw new Error(`nothing waits as ${waits}; see: oneknockd approvals`)
+  if (!outcome) throw new Error(`nothing waits as ${waits}; see: ${ownCommand('approvals')}`)
   const { status, reason, detail } = outcome
   return { answered: waits, result: status, ...(reason !== 'none' && { why: reason, detail }) }
 }
@@ -111,7 +112,7 @@ async function answer({ gatekeeper }: Daemon, { id, yes }: Request): Promise<Ans
 async function closeGrant({ state, gatekeeper, doors }: Daemon, request: Request) {
   const id = typeof request.grant === 'string' ? request.grant : ''
   const grant = state.grants.get(id)
-  if (!grant) throw new Error(`there is no grant ${id}; see: oneknockd grants`)
+  if (!grant) throw new Error(`there is no grant ${id}; see: ${ownCommand('grants')}`)
   await gatekeeper.end(id, 'administrator')
   await turnOfTheLoop() // What follows from the hooks' answer has happened then.
   return closedView(id, state.grants.getEnding(id) !== undefined, doors.remainsOf(grant))

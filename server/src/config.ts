@@ -11,7 +11,8 @@ import {
 } from '@oneknock/shared'
 import * as v from 'valibot'
 import { channelSchema } from './config/channels.ts'
-import { type Backend, DEFAULT_CONFIG_FILE, DEFAULT_STATE_FOLDER } from './config/defaults.ts'
+import { commandFor } from './config/command.ts'
+import { type Backend, DEFAULT_STATE_FOLDER } from './config/defaults.ts'
 import type { ConfigError, Path, Problem } from './config/error.ts'
 import { readTrusted, type TrustedFile } from './config/files.ts'
 import { httpSchema } from './config/http.ts'
@@ -81,7 +82,7 @@ export async function loadConfig(path: string): Promise<Result<Config, ConfigErr
 function readText(file: string): Result<string, ConfigError> {
   const text = readTrusted(file, CONFIG_FILE)
   if (text.ok || text.error.code !== 'absent') return text
-  return fail({ ...text.error, message: `does not exist; run: ${initCommand(file)}` })
+  return fail({ ...text.error, message: `does not exist; run: ${commandFor(file, 'init')}` })
 }
 
 /**
@@ -109,7 +110,7 @@ export async function parseConfig(
   const toml = parseToml(file, text)
   if (!toml.ok) return fail([toml.error])
   if (Object.keys(toml.value).length === 0) {
-    const message = `holds no settings; remove it, then run: ${initCommand(file)}`
+    const message = `holds no settings; remove it, then run: ${commandFor(file, 'init')}`
     return fail([{ code: 'empty', file, message }])
   }
   const problems: Problem[] = []
@@ -203,6 +204,3 @@ export function defaultName(publicHost: string, host: string): string {
   const names = labels.map(label => label.split('.', 1)[0]!.toLowerCase())
   return names.find(isName) ?? 'oneknock'
 }
-
-const initCommand = (file: string): string =>
-  file === DEFAULT_CONFIG_FILE ? 'oneknockd init' : `oneknockd init --config ${file}`

@@ -11,6 +11,7 @@ import {
   type Result,
   readU32,
 } from '@oneknock/shared'
+import { ownCommand } from './config/command.ts'
 import type { ConfigError, Problem } from './config/error.ts'
 import { checkPrivateFolder, readTrusted, type TrustedFile } from './config/files.ts'
 import { locate, parseToml } from './config/toml.ts'
@@ -132,7 +133,7 @@ function sharedKeys(user: User, holders: Holders): Problem[] {
     if (alike) alike.push(device)
     else holders.set(beginning, [device])
     if (!other) continue
-    const message = `is the key of ${other.id} too; give each device its own with: oneknockd device add`
+    const message = `is the key of ${other.id} too; give each device its own with: ${ownCommand('device add')}`
     problems.push({ code: 'conflict', path: ['devices', device.label, 'key'], message })
   }
   return problems

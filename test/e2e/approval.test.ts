@@ -234,7 +234,9 @@ describe.skipIf(lacking(hasSmtpServer) || lacking(hasBrowser))('approval on a ph
     expect(yes).toMatchObject({ status: 0, stdout: `${id} is approved, and open.\n` })
     expect(await isOpen(ports.vault)).toBe(true)
     const again = await daemon.command('deny', id)
-    expect(again.stderr).toBe(`oneknockd: nothing waits as ${id}; see: oneknockd approvals\n`)
+    expect(again.stderr).toBe(
+      `oneknockd: nothing waits as ${id}; see: oneknockd approvals --config ${daemon.configFile}\n`,
+    )
     expect((await fetch(click)).status).toBe(404)
     await daemon.command('close', id)
   })

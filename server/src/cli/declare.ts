@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import { settleConfig } from '../config/command.ts'
 
 /** Each command is loaded when it is asked for: nobody waits for the daemon to list users. */
 export function act<Options>(
@@ -8,6 +9,7 @@ export function act<Options>(
   return async function () {
     const options = this.optsWithGlobals()
     const config = resolve(options.config)
+    settleConfig(config)
     process.exitCode = await run({ ...options, config } as Options, ...this.args)
   }
 }

@@ -1,4 +1,5 @@
 import { ROW_HEADINGS, type Row, Rows, rowCells } from '../audit/rows.ts'
+import { ownCommand } from '../config/command.ts'
 import { parseDuration } from '../config/duration.ts'
 import type { Event } from '../core/events.ts'
 import { systemFiles } from '../ledger/files.ts'
@@ -78,7 +79,7 @@ export async function repair(options: RepairOptions): Promise<number> {
   if (!repaired.ok) {
     const { error } = repaired
     if (error.code !== 'not-accepted') throw new Failure(error.message)
-    const rerun = 'if that is what you want, run: oneknockd audit repair --accept-forgetting'
+    const rerun = `if that is what you want, run: ${ownCommand('audit repair --accept-forgetting')}`
     throw new Failure(error.message, `nothing was changed; restore a backup, or ${rerun}`)
   }
   if (options.json) printJson({ repaired: repaired.value })

@@ -1,4 +1,5 @@
 import { toBase64Url } from '@oneknock/shared'
+import { ownCommand } from '../config/command.ts'
 import { addDevice as addToText, removeDevice as removeFromText } from '../users/edit.ts'
 import { byLabel } from '../users/user.ts'
 import { editUser } from './edit-user.ts'
@@ -63,7 +64,7 @@ export async function removeDevice(
       if (devices.some(one => one.label === label)) {
         return { ...before, devices: devices.filter(one => one.label !== label) }
       }
-      throw new Failure(`${name} has no device ${label}; see: oneknockd user show ${name}`)
+      throw new Failure(`${name} has no device ${label}; see: ${ownCommand(`user show ${name}`)}`)
     },
     text: before => removeFromText(before, label),
   })

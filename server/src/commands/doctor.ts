@@ -9,6 +9,7 @@ import {
   renderGuard,
 } from '../compose/guard.ts'
 import { NO_ORDER } from '../compose/helper.ts'
+import { ownCommand } from '../config/command.ts'
 import { type Config, loadConfig } from '../config.ts'
 import { askDaemon } from '../control.ts'
 import { RECEIVE_BUFFER_BYTES } from '../core/limits.ts'
@@ -65,7 +66,7 @@ async function files(config: string): Promise<Finding[]> {
       'configuration',
       'problem',
       line.replace(/^oneknockd: /, ''),
-      'put it right, then run: oneknockd check',
+      `put it right, then run: ${ownCommand('check')}`,
     ),
   )
 }
@@ -97,7 +98,7 @@ async function daemon({ state }: Config): Promise<Finding[]> {
   try {
     const status = await askDaemon(state, { command: 'status' })
     if (status !== undefined) return [fine('daemon', 'runs'), ...letGo(status as Guarding)]
-    const start = 'systemctl start oneknockd, or: oneknockd run'
+    const start = `systemctl start oneknockd, or: ${ownCommand('run')}`
     return [finding('daemon', 'problem', `none runs on ${state}, so nothing opens`, start)]
   } catch (error) {
     return [finding('daemon', 'unknown', (error as Error).message, 'run as root')]
@@ -111,7 +112,7 @@ interface Guarding {
 function letGo({ guard: { guard } }: Guarding): Finding[] {
   if (guard !== 'let go') return []
   const found = 'its trial ran out: nothing is guarded, all is open'
-  return [finding('guard', 'problem', found, 'run: oneknockd firewall apply')]
+  return [finding('guard', 'problem', found, `run: ${ownCommand('firewall apply')}`)]
 }
 
 /** Users that cannot be read are `check`'s business. */

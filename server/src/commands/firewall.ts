@@ -11,6 +11,7 @@ import {
   takeAway,
   takeFormerAway,
 } from '../compose/guard.ts'
+import { ownCommand } from '../config/command.ts'
 import { formatDuration, parseDuration } from '../config/duration.ts'
 import { type Config, loadConfig } from '../config.ts'
 import { HookError } from '../hooks/hook.ts'
@@ -66,7 +67,7 @@ export async function tryOut(text: string, options: FirewallOptions): Promise<nu
   else {
     print(`The guard is on trial until ${until}. Then it lets go by itself, whatever runs or does not.
 
-${answer === undefined ? '  Start the daemon: it goes on with the trial.\n' : ''}  Knock, and see that you get in. Then: oneknockd firewall apply
+${answer === undefined ? '  Start the daemon: it goes on with the trial.\n' : ''}  Knock, and see that you get in. Then: ${ownCommand('firewall apply')}
 `)
   }
   return 0

@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, rmdirSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { basename, delimiter, dirname, join, resolve } from 'node:path'
 import { DEFAULT_PORT } from '@oneknock/shared'
+import { commandFor } from '../config/command.ts'
 import { type Backend, DEFAULT_CONFIG_FILE, DEFAULT_STATE_FOLDER } from '../config/defaults.ts'
 import { checkPrivateFolder } from '../config/files.ts'
 import { formatEndpoint, parseEndpoint } from '../config/places.ts'
@@ -44,13 +45,12 @@ export async function init(options: InitOptions): Promise<number> {
     for (const path of made.reverse()) rmdirSync(path)
     throw error instanceof StoreError && error.code === 'exists' ? alreadyThere(file) : error
   }
-  const flag = configFlag(file)
   const [service] = parsed.value.services.keys()
   print(`Wrote ${file} (firewall backend: ${backend}). Look it over, then:
 
-  oneknockd check${flag}
-  oneknockd user add NAME --services ${service}${flag}
-  oneknockd run${flag}
+  ${commandFor(file, 'check')}
+  ${commandFor(file, `user add NAME --services ${service}`)}
+  ${commandFor(file, 'run')}
 `)
   if (options.public === undefined) {
     const { host } = parsed.value.public
@@ -59,15 +59,11 @@ export async function init(options: InitOptions): Promise<number> {
   return 0
 }
 
-/** Where another file than the usual one is meant, every command must be told. */
-const configFlag = (file: string): string =>
-  file === DEFAULT_CONFIG_FILE ? '' : ` --config ${file}`
-
 const FILE_NAME = basename(DEFAULT_CONFIG_FILE)
 
 const alreadyThere = (file: string): Failure =>
   new Failure(
-    `${file} exists already, and was left as it is; to look for mistakes run: oneknockd check${configFlag(file)}`,
+    `${file} exists already, and was left as it is; to look for mistakes run: ${commandFor(file, 'check')}`,
   )
 
 function publicEndpoint({ public: given }: InitOptions): Endpoint {

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { formatTotpSecret, toBase64Url } from '@oneknock/shared'
+import { ownCommand } from '../config/command.ts'
 import type { Config } from '../config.ts'
 import type { User } from '../core/directory.ts'
 import { createFile, StoreError } from '../users/store.ts'
@@ -104,7 +105,7 @@ async function create(config: Config, user: User): Promise<void> {
 }
 
 function thereAlready(name: string): Failure {
-  const remedy = `for another device run: oneknockd device add ${name} LABEL`
+  const remedy = `for another device run: ${ownCommand(`device add ${name} LABEL`)}`
   return new Failure(`there is a user ${name} already; ${remedy}`)
 }
 

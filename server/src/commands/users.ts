@@ -1,3 +1,4 @@
+import { ownCommand } from '../config/command.ts'
 import type { Config } from '../config.ts'
 import { loadStateFolder, usersFolderOf } from '../config.ts'
 import { isOnline, type User } from '../core/directory.ts'
@@ -22,7 +23,7 @@ export async function listUsers(options: UserOptions): Promise<number> {
   const users = [...directory.value.users.values()]
   if (options.json) printJson(users.map(describe))
   else if (users.length === 0)
-    remark('There are no users; add one: oneknockd user add NAME --services …')
+    remark(`There are no users; add one: ${ownCommand('user add NAME --services …')}`)
   else printTable(['USER', 'SERVICES', 'DEVICES', ''], users.map(listed))
   return 0
 }
@@ -49,7 +50,7 @@ export async function removeUser(name: string, options: UserOptions): Promise<nu
   const state = loadStateFolder(options.config)
   if (state.ok) return statusOfChange({ state: state.value })
   remark(
-    'A running daemon cannot take this up until the configuration is right; see: oneknockd check',
+    `A running daemon cannot take this up until the configuration is right; see: ${ownCommand('check')}`,
   )
   return 1
 }
@@ -62,7 +63,7 @@ export async function findUser(config: Config, name: string): Promise<User> {
 }
 
 const noUser = (name: string): Failure =>
-  new Failure(`there is no user ${name}; see: oneknockd user list`)
+  new Failure(`there is no user ${name}; see: ${ownCommand('user list')}`)
 
 /** What a program may know of a user: nothing here is a secret. */
 const describe = ({ name, services, locked, otherAddress, totp, recovery, ...user }: User) => ({

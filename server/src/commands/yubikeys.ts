@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { fromHex, toHex } from '@oneknock/shared'
+import { ownCommand } from '../config/command.ts'
 import { isOnline, type LocalYubiKey, type User, type YubiKey } from '../core/directory.ts'
 import {
   fromModhex,
@@ -75,7 +76,9 @@ export async function removeYubiKey(
       const { yubikeys = [], ...rest } = before
       const left = yubikeys.filter(one => one.label !== label)
       if (left.length === yubikeys.length) {
-        throw new Failure(`${name} has no YubiKey ${label}; see: oneknockd user show ${name}`)
+        throw new Failure(
+          `${name} has no YubiKey ${label}; see: ${ownCommand(`user show ${name}`)}`,
+        )
       }
       return left.length > 0 ? { ...rest, yubikeys: left } : rest
     },

@@ -141,5 +141,5 @@ function explainAccess(file: string, error: unknown): ConfigError {
 }
 
 /** For a shell, so that the advice can be pasted. */
-const quote = (path: string): string =>
+export const quote = (path: string): string =>
   /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`

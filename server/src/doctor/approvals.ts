@@ -1,4 +1,5 @@
 import { parseAddress, scopeOf } from '@oneknock/shared'
+import { ownCommand } from '../config/command.ts'
 import type { ApprovalSettings, ChannelSettings, Directory } from '../core/directory.ts'
 import type { HttpSettings } from '../core/http.ts'
 import type { RadiusSettings } from '../core/radius.ts'
@@ -60,7 +61,7 @@ const missing = (names: ReadonlySet<string>): Finding[] =>
           'approval',
           'problem',
           `${listed(names)} cannot say yes: locked, or no such user`,
-          'see oneknockd user list, and approver in the configuration',
+          `see ${ownCommand('user list')}, and approver in the configuration`,
         ),
       ]
 
@@ -69,7 +70,7 @@ const mute = ([kind, names]: readonly [string, ReadonlySet<string>]): Finding =>
     'approval',
     'problem',
     `${listed(names)} cannot be asked, so what waits for their yes is refused at once`,
-    `add [contact] with ${kind} = "…" to their files, then run: oneknockd reload`,
+    `add [contact] with ${kind} = "…" to their files, then run: ${ownCommand('reload')}`,
   )
 
 /** Whoever reads a link can say yes. */

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { parseAddress, scopeOf } from '@oneknock/shared'
+import { ownCommand } from '../config/command.ts'
 import type { HttpSettings } from '../core/http.ts'
 import { type Finding, finding, fine } from './finding.ts'
 
@@ -25,7 +26,7 @@ function certificate(file: string, nowMs: number): Finding {
     )
   }
   const day = new Date(until).toISOString().slice(0, 10)
-  const renew = 'renew it, then run: oneknockd reload'
+  const renew = `renew it, then run: ${ownCommand('reload')}`
   if (until <= nowMs) return finding('http', 'problem', `its certificate ended on ${day}`, renew)
   if (until - nowMs < SOON)
     return finding('http', 'warning', `its certificate ends on ${day}`, renew)

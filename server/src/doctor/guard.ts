@@ -1,3 +1,4 @@
+import { ownCommand } from '../config/command.ts'
 import { formatPort } from '../config/places.ts'
 import type { Port, Protocol } from '../core/directory.ts'
 import { type Finding, finding, fine } from './finding.ts'
@@ -38,19 +39,19 @@ export const setsFindings = (
 ): Finding[] => [setsPresent(ports, seen), atBoot(boot)]
 
 function setsPresent(ports: readonly Port[], seen: GuardSeen | undefined): Finding {
-  const start = 'start the daemon, or run: oneknockd firewall apply'
+  const start = `start the daemon, or run: ${ownCommand('firewall apply')}`
   if (!seen) {
     return finding('guard', 'problem', 'there is no guard: what it should close is open', start)
   }
   if (seen.trial !== undefined) {
-    const apply = 'if all is well, run: oneknockd firewall apply'
+    const apply = `if all is well, run: ${ownCommand('firewall apply')}`
     return finding('guard', 'warning', 'the guard is on trial, or has let go', apply)
   }
   const closed = new Set([...seen.guarded.values()].flat().map(formatPort))
   const open = ports.map(formatPort).filter(port => !closed.has(port))
   if (open.length === 0) return fine('guard', `stands for ${[...closed].join(', ')}`)
   const found = `the guard does not close ${open.join(', ')}`
-  return finding('guard', 'problem', found, 'run: oneknockd reload')
+  return finding('guard', 'problem', found, `run: ${ownCommand('reload')}`)
 }
 
 /** A guard of a backend that the configuration does not name; `guarded`: it names another that has one. */
@@ -59,7 +60,7 @@ const former = (guarded: boolean): Finding =>
     'guard',
     'problem',
     `that of a former backend stands${guarded ? ' as well' : ''}: what it closes stays closed, whoever knocks`,
-    `run: oneknockd firewall ${guarded ? 'apply' : 'remove'}`,
+    `run: ${ownCommand(guarded ? 'firewall apply' : 'firewall remove')}`,
   )
 
 export const formerTable = ({ tables }: Ruleset, guarded: boolean): Finding[] =>
@@ -69,13 +70,13 @@ export const formerSets = (seen: GuardSeen | undefined, guarded: boolean): Findi
   seen ? [former(guarded)] : []
 
 function present(ruleset: Ruleset, { ports, lease }: GuardWanted): Finding {
-  const start = 'start the daemon, or run: oneknockd firewall apply'
+  const start = `start the daemon, or run: ${ownCommand('firewall apply')}`
   if (!ruleset.tables.includes(TABLE)) {
     return finding('guard', 'problem', 'there is no guard: what it should close is open', start)
   }
   const guarded = guardedPorts(ruleset)
   if (guarded === 'trial') {
-    const apply = 'if all is well, run: oneknockd firewall apply'
+    const apply = `if all is well, run: ${ownCommand('firewall apply')}`
     return finding('guard', 'warning', 'the guard is on trial, or has let go', apply)
   }
   const closed = guarded === 'lease' ? leased(lease) : guarded
@@ -89,7 +90,7 @@ function present(ruleset: Ruleset, { ports, lease }: GuardWanted): Finding {
     return fine('guard', `stands for ${[...closed].join(', ')}${until}`)
   }
   const found = `the guard does not close ${open.join(', ')}`
-  return finding('guard', 'problem', found, 'run: oneknockd reload')
+  return finding('guard', 'problem', found, `run: ${ownCommand('reload')}`)
 }
 
 /** As the rule names them that leads to the judging. */
@@ -116,7 +117,7 @@ function leased(lease: string | undefined): Set<string> {
 }
 
 function atBoot({ bootFile, bootText, savedText }: BootWanted): Finding {
-  const apply = 'run: oneknockd firewall apply'
+  const apply = `run: ${ownCommand('firewall apply')}`
   if (savedText === undefined) {
     const found = `nothing is saved in ${bootFile}: until the daemon is up, all is open`
     return finding('guard at boot', 'warning', found, `${apply}, and enable oneknock-guard.service`)

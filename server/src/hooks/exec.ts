@@ -1,4 +1,5 @@
 import { formatNetwork } from '@oneknock/shared'
+import { ownCommand } from '../config/command.ts'
 import type { Clock } from '../core/clock.ts'
 import type { ExecSettings, Service } from '../core/directory.ts'
 import { type Opening, openingKey } from '../core/openings.ts'
@@ -144,7 +145,7 @@ export class ExecHook implements LivingHook {
       throw this.#error('failed', message)
     })
     if (outcome) return outcome
-    const line = `nobody runs commands as ${as}: start oneknockd-helper.service, or run oneknockd helper as root`
+    const line = `nobody runs commands as ${as}: start oneknockd-helper.service, or as root run: ${ownCommand('helper')}`
     throw this.#error('unavailable', line)
   }
 

@@ -1,3 +1,4 @@
+import { ownCommand } from '../config/command.ts'
 import type { WrongLine } from './lines.ts'
 
 /** Why a ledger cannot be opened or read. */
@@ -42,8 +43,6 @@ export type LedgerNote = (
 /** `low` is the last tenth: refusals are no longer recorded. */
 export type SpaceLevel = 'ample' | 'low' | 'used-up'
 
-const REPAIR = 'oneknockd audit repair'
-
 const WRONG: Record<LedgerDamage['wrong'], string> = {
   form: 'is not a line of a ledger',
   hash: 'does not carry the hash of its content and of the line before it',
@@ -57,7 +56,7 @@ const WRONG: Record<LedgerDamage['wrong'], string> = {
 
 export function damage(file: string, line: number, wrong: LedgerDamage['wrong']): LedgerDamage {
   const place = line > 0 ? `${file}: line ${line}` : file
-  const message = `${place} ${WRONG[wrong]}; restore it, or see what can be kept: ${REPAIR}`
+  const message = `${place} ${WRONG[wrong]}; restore it, or see what can be kept: ${ownCommand('audit repair')}`
   return { code: 'ledger-damaged', file, line, wrong, message }
 }
 

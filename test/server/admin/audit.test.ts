@@ -148,7 +148,9 @@ describe('audit verify', () => {
     const refused = await g.run('audit', 'repair')
     expect(refused).toMatchObject({ status: 1, stdout: '' })
     expect(refused.stderr).toContain('used codes may be accepted again')
-    expect(refused.stderr).toContain('oneknockd audit repair --accept-forgetting')
+    expect(refused.stderr).toContain(
+      `oneknockd audit repair --accept-forgetting --config ${g.config}`,
+    )
     expect(readFileSync(file)).toEqual(damaged)
 
     const repaired = await g.json('audit', 'repair', '--accept-forgetting')

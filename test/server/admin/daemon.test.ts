@@ -94,7 +94,7 @@ describe('with a running daemon', () => {
     expect(await g.run('close', 'abc')).toEqual({
       status: 1,
       stdout: '',
-      stderr: 'oneknockd: there is no grant abc; see: oneknockd grants\n',
+      stderr: `oneknockd: there is no grant abc; see: oneknockd grants --config ${g.config}\n`,
     })
   })
 

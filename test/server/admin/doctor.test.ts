@@ -137,7 +137,10 @@ describeWithNamespaces('oneknockd doctor', () => {
     await daemon.start()
     await daemon.command('firewall', 'try', '1m')
     expect((await doctor()).about('guard')).toMatchObject([
-      { state: 'warning', remedy: 'if all is well, run: oneknockd firewall apply' },
+      {
+        state: 'warning',
+        remedy: `if all is well, run: oneknockd firewall apply --config ${daemon.configFile}`,
+      },
     ])
     await daemon.end('SIGKILL')
     await lab.server.nft('delete table inet oneknock')

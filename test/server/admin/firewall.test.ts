@@ -137,7 +137,9 @@ describeWithNamespaces('oneknockd firewall', () => {
         await command('firewall', 'apply')
         writeFileSync(daemon.configFile, config('gate', GATE))
         expect(await stranger()).toBe('silent')
-        expect(await guards()).toEqual(['run: oneknockd firewall remove'])
+        expect(await guards()).toEqual([
+          `run: oneknockd firewall remove --config ${daemon.configFile}`,
+        ])
         expect(await json('firewall', 'remove')).toEqual({ removed: true, forgotten: true })
         expect(await stranger()).toBe('open')
         expect(await guards()).toEqual([])

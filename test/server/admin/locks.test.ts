@@ -131,7 +131,7 @@ describe('user unlock', () => {
   it('knows nobody whom there is not', async () => {
     expect(await g.run('user', 'unlock', 'mallory')).toMatchObject({
       status: 1,
-      stderr: 'oneknockd: there is no user mallory; see: oneknockd user list\n',
+      stderr: `oneknockd: there is no user mallory; see: oneknockd user list --config ${g.config}\n`,
     })
   })
 })

@@ -60,13 +60,13 @@ describe('oneknockd device add', () => {
       ['alice', 'laptop'],
       'alice has a device laptop already; remove it first, or take another label',
     ],
-    [['bob', 'phone'], 'there is no user bob; see: oneknockd user list'],
+    [['bob', 'phone'], 'there is no user bob; see: oneknockd user list --config CONFIG'],
     [['alice', 'Phone'], '"Phone" cannot name a device: a name is 1 to 32 of a-z, 0-9 and -'],
   ])('%j is refused, and nothing changes', async (args, line) => {
     expect(await s.run(['device', 'add', ...args])).toEqual({
       status: 1,
       stdout: '',
-      stderr: `oneknockd: ${line}\n`,
+      stderr: `oneknockd: ${line.replace('CONFIG', s.config)}\n`,
     })
     expect(text()).toBe(BY_HAND)
     expect(readdirSync(s.users)).toEqual(['alice.toml'])
@@ -127,7 +127,7 @@ describe('oneknockd device remove', () => {
     expect(await s.run(['device', 'remove', 'alice', 'phone'])).toEqual({
       status: 1,
       stdout: '',
-      stderr: 'oneknockd: alice has no device phone; see: oneknockd user show alice\n',
+      stderr: `oneknockd: alice has no device phone; see: oneknockd user show alice --config ${s.config}\n`,
     })
     expect(text()).toBe(BY_HAND)
   })

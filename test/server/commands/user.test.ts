@@ -151,8 +151,7 @@ describe('oneknockd user add', () => {
     expect(await s.run(['user', 'add', 'alice', '-s', 'wiki'])).toEqual({
       status: 1,
       stdout: '',
-      stderr:
-        'oneknockd: there is a user alice already; for another device run: oneknockd device add alice LABEL\n',
+      stderr: `oneknockd: there is a user alice already; for another device run: oneknockd device add alice LABEL --config ${s.config}\n`,
     })
     expect(readFileSync(s.userFile('alice'))).toEqual(before)
   })
@@ -260,12 +259,12 @@ device main                enrolled ${enrolled}
     expect(await s.run(['user', 'list'])).toEqual({
       status: 0,
       stdout: '',
-      stderr: 'There are no users; add one: oneknockd user add NAME --services …\n',
+      stderr: `There are no users; add one: oneknockd user add NAME --services … --config ${s.config}\n`,
     })
     expect(await s.run(['user', 'list', '--json'])).toMatchObject({ stdout: '[]\n', stderr: '' })
     expect(await s.run(['user', 'show', 'bob'])).toMatchObject({
       status: 1,
-      stderr: 'oneknockd: there is no user bob; see: oneknockd user list\n',
+      stderr: `oneknockd: there is no user bob; see: oneknockd user list --config ${s.config}\n`,
     })
   })
 })
@@ -282,7 +281,7 @@ describe('oneknockd user remove', () => {
     expect(await s.run(['user', 'remove', 'alice'])).toEqual({
       status: 1,
       stdout: '',
-      stderr: 'oneknockd: there is no user alice; see: oneknockd user list\n',
+      stderr: `oneknockd: there is no user alice; see: oneknockd user list --config ${s.config}\n`,
     })
   })
 
