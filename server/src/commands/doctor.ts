@@ -24,6 +24,7 @@ import { clock, disk, ledgerClock, receiveBuffer } from '../doctor/host.ts'
 import { linkFindings } from '../doctor/links.ts'
 import { modes } from '../doctor/modes.ts'
 import { ask, complaints } from '../doctor/programs.ts'
+import { resets } from '../doctor/resets.ts'
 import { parseRuleset } from '../doctor/ruleset.ts'
 import { wantedOf } from '../doctor/wanted.ts'
 import { systemFiles } from '../ledger/files.ts'
@@ -88,6 +89,7 @@ async function ofConfig(config: Config): Promise<Finding[]> {
     ...(await approval(config)),
     ...(await setsGuard(config)),
     ...(await firewall(config)),
+    ...(isGuardKind(config.firewall.backend) ? [await resets()] : []),
     ...forwarding(config.services.values()),
     ...tracking(config.services.values(), hasConntrack()),
     ...ledgerClock(await lastAt(config), Date.now(), config.freshness),

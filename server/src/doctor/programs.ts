@@ -5,11 +5,21 @@ const LIMIT = 5_000
 const PATH = '/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin'
 
 /** What a program prints; `undefined` if it is not there or fails. */
-export function ask(program: string, ...args: readonly string[]): Promise<string | undefined> {
+export const ask = async (
+  program: string,
+  ...args: readonly string[]
+): Promise<string | undefined> => (await hear(program, ...args))?.stdout
+
+/** And what it complains of, though it does not fail. */
+export function hear(
+  program: string,
+  ...args: readonly string[]
+): Promise<{ readonly stdout: string; readonly stderr: string } | undefined> {
   const env = { PATH, LC_ALL: 'C' }
+  const options = { env, timeout: LIMIT, maxBuffer: 64 * 1024 * 1024 }
   return new Promise(resolve => {
-    execFile(program, args, { env, timeout: LIMIT, maxBuffer: 64 * 1024 * 1024 }, (error, stdout) =>
-      resolve(error ? undefined : stdout),
+    execFile(program, args, options, (error, stdout, stderr) =>
+      resolve(error ? undefined : { stdout, stderr }),
     )
   })
 }

@@ -82,6 +82,7 @@ describeWithNamespaces('oneknockd doctor', () => {
     expect(before.about('guard')).toMatchObject([{ state: 'fine' }])
     expect(before.about('guard at boot')).toMatchObject([{ state: 'fine' }])
     expect(before.about('other chains')).toMatchObject([{ state: 'fine' }])
+    expect(before.about('cut')).toMatchObject([{ state: 'fine' }])
 
     await lab.server.nft(`
       table inet filter {
