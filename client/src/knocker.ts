@@ -1,4 +1,4 @@
-import { fail, ok, type Result } from '@oneknock/shared'
+import { fail, ok, type Result, TOTP_STEP_MS } from '@oneknock/shared'
 import type { Reach } from './asking.ts'
 import { type Clock, pause, systemClock } from './clock.ts'
 import { type CodeError, type CodeSource, obtainFactor } from './codes.ts'
@@ -25,9 +25,6 @@ export type KnockerEvent =
   /** The code was used up by another knock of this half minute: it waits for the next. */
   | { readonly type: 'code-used'; readonly waitMs: number }
 
-/** How long a code of an authenticator lives (RFC 6238 section 5.2). */
-const STEP_MS = 30_000
-
 /** Gets a code, knocks, and remembers what that opened for the runs to come. */
 export async function knockOnce(
   knocker: Knocker,
@@ -35,7 +32,7 @@ export async function knockOnce(
 ): Promise<Result<KnockResult, CodeError>> {
   const result = await attempt(knocker, clock)
   if (!result.ok || !isUsedUp(result.value) || !givesAnother(knocker.source)) return result
-  const waitMs = STEP_MS - (clock.now() % STEP_MS)
+  const waitMs = TOTP_STEP_MS - (clock.now() % TOTP_STEP_MS)
   knocker.on({ type: 'code-used', waitMs })
   await pause(clock, waitMs, knocker.options.signal)
   return attempt(knocker, clock)

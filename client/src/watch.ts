@@ -1,4 +1,4 @@
-import type { Reason, Result } from '@oneknock/shared'
+import { type Reason, type Result, TOTP_STEP_MS } from '@oneknock/shared'
 import { type Clock, pause } from './clock.ts'
 import type { CodeError } from './codes.ts'
 import type { KnockResult } from './outcome.ts'
@@ -25,8 +25,6 @@ export type WatchEnd =
   | { readonly kind: 'stopped' }
   | { readonly kind: 'hopeless'; readonly result: KnockResult }
 
-/** One knock for each code, and codes come each half minute (RFC 6238 section 5.2): never more than that. */
-export const STEP_MS = 30_000
 /** After knocks that open nothing the gaps double up to this, unless the address moves. */
 export const GAP_MAX_MS = 300_000
 /** How often it looks whether the address has moved. Nothing is sent for it. */
@@ -53,7 +51,8 @@ export async function watch(watched: Watched, clock: Clock): Promise<WatchEnd> {
     const knocked = await knock()
     const place = await whereabouts()
     if (signal.aborted) break
-    const nextCodeAt = (Math.floor(knockedAt / STEP_MS) + 1) * STEP_MS
+    // One knock for each code (RFC 6238 section 5.2): never more than that.
+    const nextCodeAt = (Math.floor(knockedAt / TOTP_STEP_MS) + 1) * TOTP_STEP_MS
     let due: number
     if (knocked.ok && knocked.value.status === 'opened') {
       const { until, lifetime } = knocked.value
@@ -63,7 +62,7 @@ export async function watch(watched: Watched, clock: Clock): Promise<WatchEnd> {
     } else {
       on(toldOf(knocked))
       if (knocked.ok && isHopeless(knocked.value)) return hopeless(knocked.value)
-      due = Math.max(nextCodeAt, knockedAt + Math.min(GAP_MAX_MS, STEP_MS * 2 ** failures))
+      due = Math.max(nextCodeAt, knockedAt + Math.min(GAP_MAX_MS, TOTP_STEP_MS * 2 ** failures))
       failures++
       on({ type: 'waiting', ms: due - clock.now() })
     }

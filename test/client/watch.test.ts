@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fail, ok } from '@oneknock/shared'
+import { fail, ok, TOTP_STEP_MS } from '@oneknock/shared'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { KnockResult } from '../../client/src/outcome.ts'
-import { GAP_MAX_MS, type Happening, LOOK_MS, STEP_MS, watch } from '../../client/src/watch.ts'
+import { GAP_MAX_MS, type Happening, LOOK_MS, watch } from '../../client/src/watch.ts'
 import { until } from '../server/kit.ts'
 import { FakeClock } from './fake-world.ts'
 import { echo, House } from './house.ts'
@@ -76,8 +76,8 @@ describe('a watch', () => {
 
   it('knocks no more often than there are codes, however short the door', async () => {
     const watching = new Watching(({ opened }) => opened(3))
-    await watching.clock.advance(5 * STEP_MS - 1)
-    expect(watching.knocks).toEqual([0, 1, 2, 3, 4].map(n => n * STEP_MS))
+    await watching.clock.advance(5 * TOTP_STEP_MS - 1)
+    expect(watching.knocks).toEqual([0, 1, 2, 3, 4].map(n => n * TOTP_STEP_MS))
   })
 
   it('knocks at once when the address moves, and only then', async () => {
@@ -123,7 +123,7 @@ describe('a watch', () => {
     const gaps = watching.knocks.slice(1).map((at, i) => at - watching.knocks[i]!)
     expect(gaps.slice(0, 6)).toEqual([30, 60, 120, 240, 300, 300].map(n => n * SECOND))
     expect(Math.max(...gaps)).toBe(GAP_MAX_MS)
-    expect(watching.happenings[1]).toEqual({ type: 'waiting', ms: STEP_MS })
+    expect(watching.happenings[1]).toEqual({ type: 'waiting', ms: TOTP_STEP_MS })
   })
 
   it('tries soon again when the address has moved since it failed', async () => {
@@ -132,7 +132,7 @@ describe('a watch', () => {
     expect(watching.knocks).toHaveLength(5)
     watching.place = 'home'
     watching.answer = () => watching.opened(HOUR_S)
-    await watching.clock.advance(STEP_MS)
+    await watching.clock.advance(TOTP_STEP_MS)
     expect(watching.knocks).toHaveLength(6)
   })
 
