@@ -1,4 +1,5 @@
 import { type Address, familyOf, maskNetwork } from '@oneknock/shared'
+import { Buckets } from '../../core/buckets.ts'
 import { SOURCES_MAX, TRIES, TRY_MS } from './limits.ts'
 
 /** What one customer of a provider has of IPv6 at the least. */
@@ -8,40 +9,26 @@ const IPV6_SITE = 64
 export const siteOf = (address: Address): string =>
   familyOf(address) === 4 ? address : maskNetwork(address, IPV6_SITE).address
 
-/**
- * What each source may still do: try codes, whoever they are for, unless it says otherwise. Kept as the one
- * instant at which the budget would be full again; whoever came longest ago is forgotten first.
- */
+/** What each source may still do: try codes, whoever they are for, unless it says otherwise. */
 export class Budget {
-  readonly #tries: number
-  readonly #tryMs: number
-  readonly #fullAt = new Map<string, number>()
+  readonly #buckets: Buckets
 
   /** So many at once, and milliseconds until one more is earned. */
   constructor(tries = TRIES, tryMs = TRY_MS) {
-    this.#tries = tries
-    this.#tryMs = tryMs
+    this.#buckets = new Buckets(tries, tryMs, SOURCES_MAX)
   }
 
   /** Takes one try; false if there is none. */
   take(source: Address, monotonicMs: number): boolean {
-    const site = siteOf(source)
-    const fullAt = Math.max(this.#fullAt.get(site) ?? 0, monotonicMs) + this.#tryMs
-    if (fullAt - monotonicMs > this.#tries * this.#tryMs) return false
-    this.#fullAt.delete(site)
-    this.#fullAt.set(site, fullAt)
-    if (this.#fullAt.size > SOURCES_MAX) this.#fullAt.delete(this.#fullAt.keys().next().value!)
-    return true
+    return this.#buckets.take(siteOf(source), monotonicMs)
   }
 
   /** The try was a good one. */
   giveBack(source: Address): void {
-    const site = siteOf(source)
-    const fullAt = this.#fullAt.get(site)
-    if (fullAt !== undefined) this.#fullAt.set(site, fullAt - this.#tryMs)
+    this.#buckets.giveBack(siteOf(source))
   }
 
   get size(): number {
-    return this.#fullAt.size
+    return this.#buckets.size
   }
 }
