@@ -116,8 +116,10 @@ export function radiusListener(options: RadiusOptions): RadiusListener {
   ): Promise<Uint8Array | undefined> {
     const began = clock.monotonic()
     const decision = await decide(request, client, source, { ...options, judge })
+    client.recent.judged()
     if (decision && !decision.accept) {
-      await pause(REJECT_AFTER_MS - ((clock.monotonic() - began) % REJECT_AFTER_MS))
+      const ms = REJECT_AFTER_MS - ((clock.monotonic() - began) % REJECT_AFTER_MS)
+      if (!(await client.recent.hold(() => pause(ms)))) return void count('busy')
     }
     const bytes = decision && encode(decision, request, client)
     if (!bytes) count('unanswered')

@@ -2,7 +2,7 @@ import { parseNetwork } from '@oneknock/shared'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { RadiusClient } from '../../../server/src/core/radius.ts'
 import { ATTRIBUTE, CODE } from '../../../server/src/listeners/radius/packet.ts'
-import { WAITING_MAX } from '../../../server/src/listeners/radius/recent.ts'
+import { HELD_MAX, Recent, WAITING_MAX } from '../../../server/src/listeners/radius/recent.ts'
 import { type RadiusOptions, REJECT_AFTER_MS } from '../../../server/src/listeners/radius.ts'
 import { barrier, HandClock, type KitOptions, kit, service, until, user } from '../kit.ts'
 import { listenersTakeCodes } from './conformance.ts'
@@ -406,21 +406,43 @@ describe('the RADIUS listener', () => {
     expect(pauses).toEqual([REJECT_AFTER_MS - 100, REJECT_AFTER_MS])
   })
 
-  it('bounds how many of one client wait', async () => {
-    const { nas, counts } = await started({ radius: { pause: () => new Promise(() => {}) } })
-    for (let i = 0; i < WAITING_MAX + 5; i++) {
+  /** A socket's buffer holds less than all of them. */
+  async function sendMany(nas: Nas, number: number) {
+    for (let i = 0; i < number; i++) {
       nas.send(nas.pap('nobody', '000000'))
-      // A socket's buffer holds less than all of them.
       if (i % 32 === 0)
         await until(
           () => nas.rest(),
           rest => rest.length === 0,
         )
     }
+  }
+
+  it('bounds how many of one client are judged at a time', async () => {
+    const { listener, nas, counts, close } = await makeRadiusDoor()
+    await listener.start(() => new Promise(() => {}))
+    undo.push(() => listener.stop(), close)
+    await sendMany(nas, WAITING_MAX + 5)
     await until(
       () => counts.get('busy') ?? 0,
       busy => busy === 5,
     )
+  })
+
+  it('lets nobody wait for Rejects that are held back', async () => {
+    const { nas, code } = await started({ radius: { pause: () => new Promise(() => {}) } })
+    await sendMany(nas, WAITING_MAX + 5)
+    expect(await nas.ask(nas.pap('alice', code))).toMatchObject({ says: 'accept' })
+  })
+
+  it('bounds how many Rejects of one client are held back', async () => {
+    const recent = new Recent()
+    const { wait, open } = barrier()
+    const held = Array.from({ length: HELD_MAX }, () => recent.hold(() => wait))
+    expect(await recent.hold(() => wait)).toBe(false)
+    open()
+    expect(new Set(await Promise.all(held))).toEqual(new Set([true]))
+    expect(await recent.hold(() => wait)).toBe(true)
   })
 
   it('takes up other clients and secrets while it runs, and keeps what it has answered', async () => {

@@ -2,8 +2,17 @@
 const KEPT_MS = 30_000
 /** Requests of one client that are remembered; one more, and the oldest answer is forgotten. */
 const RECENT_MAX = 4_096
-/** Requests of one client that wait for an answer at a time: each may hold timers and a ledger line. */
+/**
+ * Requests of one client that are being judged at a time: each may hold timers and a ledger line. Nobody
+ * takes a place who does not know the client's secret, unless the client need not sign
+ * (`message_authenticator = "optional"`): then whoever can send in its name does.
+ */
 export const WAITING_MAX = 256
+/**
+ * Rejects of one client that are held back at a time, some 2 KiB each. They keep nobody from being
+ * judged: whoever types wrong passwords at a VPN's own page would lock everybody else out there.
+ */
+export const HELD_MAX = 4_096
 
 /** What is known of a request. */
 export interface Known {
@@ -25,6 +34,7 @@ interface Entry {
 export class Recent {
   readonly #entries = new Map<string, Entry>()
   #waiting = 0
+  #held = 0
 
   /** `from`: the socket that it came from and its identifier. */
   find(from: string, authenticator: string, monotonicMs: number): Known | undefined {
@@ -44,6 +54,20 @@ export class Recent {
     return true
   }
 
+  /** It has been judged, and another may be. */
+  judged(): void {
+    this.#waiting--
+  }
+
+  /** Holds a Reject back until the pause is over; false if there are too many, and it is not to be sent. */
+  async hold(pause: () => Promise<unknown>): Promise<boolean> {
+    if (this.#held >= HELD_MAX) return false
+    this.#held++
+    await pause()
+    this.#held--
+    return true
+  }
+
   /** No answer: it is forgotten, and a retransmission is judged anew. */
   finish(
     from: string,
@@ -51,7 +75,6 @@ export class Recent {
     answer: Uint8Array | undefined,
     monotonicMs: number,
   ): void {
-    this.#waiting--
     const entry = this.#entries.get(from)
     if (entry?.authenticator !== authenticator) return
     if (!answer) {
