@@ -23,14 +23,13 @@ export interface ConformanceOptions {
   readonly tolerance?: number
   /** What has run out is still listed until `close`: something must be run to end it. */
   readonly endsOnlyByClose?: boolean
+  /** Openings at once: more than one batch, one slot or one connection's worth. */
+  readonly many?: number
 }
 
 const MINUTE = 60_000
 /** Long enough for the kernel to forget what it was told to. */
 const SETTLES_WITHIN = 5_000
-/** More than one batch, one slot or one connection's worth. */
-const MANY = 100
-
 const IPV4 = '203.0.113.7'
 const IPV4_NEIGHBOUR = '203.0.113.8'
 const IPV6 = '2001:db8:1::7'
@@ -39,7 +38,7 @@ const IPV6 = '2001:db8:1::7'
 export function hookConformance(
   name: string,
   makeHook: () => Promise<HookUnderTest>,
-  { tolerance = 0, endsOnlyByClose = false }: ConformanceOptions = {},
+  { tolerance = 0, endsOnlyByClose = false, many = 100 }: ConformanceOptions = {},
 ): void {
   describe(`${name} keeps the hook's promises`, () => {
     let part: HookUnderTest
@@ -175,12 +174,12 @@ export function hookConformance(
     })
 
     it('takes many calls for different openings at once', async () => {
-      const doors = Array.from({ length: MANY }, (_, i) =>
+      const doors = Array.from({ length: many }, (_, i) =>
         opening(i % 2 === 0 ? `198.51.100.${i}` : `2001:db8:2::${i}`, i % 4 < 2 ? 0 : 1),
       )
       await Promise.all(doors.map(door => hook.open(door)))
       await expectOpen(...doors)
-      const [leave, stay] = [doors.slice(0, MANY / 2), doors.slice(MANY / 2)]
+      const [leave, stay] = [doors.slice(0, many / 2), doors.slice(many / 2)]
       const fresh = Array.from({ length: 10 }, (_, i) => opening(`192.0.2.${i + 1}`))
       await Promise.all([
         ...leave.map(door => hook.close(door)),
