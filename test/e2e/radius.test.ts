@@ -118,7 +118,9 @@ ${clientTable('old', '127.0.0.4', 'mode = "code"\nmessage_authenticator = "optio
       attributes: { 'Reply-Message': 'Open for 203.0.113.7, for 600 seconds: vpn.' },
     })
     const grants = JSON.parse((await daemon.command('grants', '--json')).stdout)
-    expect(grants).toMatchObject([{ user, device: '@radius', addresses: ['203.0.113.7'] }])
+    expect(grants).toMatchObject([
+      { user, device: '@radius', addresses: ['203.0.113.7'], factor: 'totp' },
+    ])
     expect(await radclient(radius, SECRET, login)).toMatchObject({ kind: 'reject' })
   })
 

@@ -1,4 +1,5 @@
-import { formatNetwork, type Reason, type Status } from '@oneknock/shared'
+import { type FactorKind, formatNetwork, type Reason, type Status } from '@oneknock/shared'
+import { isDoor } from '../core/doors.ts'
 import type { Grant } from '../core/grants.ts'
 import type { Pending } from '../core/waiting.ts'
 import type { Remains } from '../doors.ts'
@@ -13,6 +14,11 @@ export interface GrantView {
   readonly services: readonly string[]
   readonly addresses: readonly string[]
   readonly until: string
+  /**
+   * Of a door without keys, the kind of code that was shown; `none` where it took a password that others
+   * know. Absent for a device's packet: its key was the first factor.
+   */
+  readonly factor?: FactorKind
   /** `closing`: it has ended, and a hook could not close its doors yet. */
   readonly state: 'open' | 'closing'
 }
@@ -24,8 +30,15 @@ export const grantView = (grant: Grant, state: GrantView['state']): GrantView =>
   services: grant.services,
   addresses: grant.networks.map(formatNetwork),
   until: isoTime(grant.until),
+  ...(isDoor(grant.device) && { factor: factorOf(grant) }),
   state,
 })
+
+function factorOf({ factor }: Grant): FactorKind {
+  if (!factor) return 'none'
+  // A token's, whose key a validation server knows.
+  return factor.kind === 'validated' ? 'yubikey' : factor.kind
+}
 
 /** Somebody who waits for a yes. */
 export interface ApprovalView {

@@ -209,7 +209,12 @@ export function doorRow({ door, listen, over, connections, counts }: DoorView): 
 
 export const GRANT_HEADINGS = ['GRANT', 'USER', 'DEVICE', 'SERVICES', 'ADDRESSES', 'UNTIL', '']
 
-export const grantRow = ({ grant, user, device, services, addresses, until, state }: GrantView) => [
-  ...[grant, user, device, services.join(', '), addresses.join(', '), until],
-  state === 'closing' ? 'closing' : '',
-]
+export const grantRow = (view: GrantView): string[] => {
+  const { grant, user, device, services, addresses, until } = view
+  return [grant, user, device, services.join(', '), addresses.join(', '), until, remarksOn(view)]
+}
+
+const remarksOn = ({ state, factor }: GrantView): string =>
+  [...(state === 'closing' ? ['closing'] : []), ...(factor === 'none' ? ['no code'] : [])].join(
+    ', ',
+  )

@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { grantView } from '../../../server/src/administration/views.ts'
 import { Rows } from '../../../server/src/audit/rows.ts'
+import { grantRow } from '../../../server/src/commands/daemon.ts'
 import type { RadiusClient } from '../../../server/src/core/radius.ts'
 import { ATTRIBUTE, CODE } from '../../../server/src/listeners/radius/packet.ts'
 import { HandClock, kit, until } from '../kit.ts'
@@ -277,6 +279,24 @@ describe('the RADIUS listener as a proxy', () => {
     expect(trail.list()).toMatchObject([
       { device: '@radius', result: 'verified', factor: 'none', asked: by, by },
     ])
+  })
+
+  it('opens after such a yes, and the grant is seen to come without a code', async () => {
+    const approval = { channel: 'phone', timeoutMs: 60_000 }
+    const changes = { mode: 'password', approval, services: ['ssh'] } as const
+    const { nas, first, k } = await started(1, changes)
+    first.knows('right')
+    const asking = nas.pap('alice', 'right', [attribute(ATTRIBUTE.callingStationId, '192.0.2.7')])
+    nas.send(asking)
+    const [{ token } = expect.fail()] = await until(
+      () => k.questions,
+      questions => questions.length === 1,
+    )
+    await k.gatekeeper.approvals.decide(token, true)
+    expect((await nas.answer(asking)).says).toBe('accept')
+    const views = k.state.grants.list().map(grant => grantView(grant, 'open'))
+    expect(views).toMatchObject([{ device: '@radius', services: ['ssh'], factor: 'none' }])
+    expect(grantRow(views[0]!).at(-1)).toBe('no code')
   })
 
   it('asks for the password before it looks for a grant, by CHAP too', async () => {
