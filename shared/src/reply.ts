@@ -1,4 +1,3 @@
-import { xchacha20 } from '@noble/ciphers/chacha.js'
 import { type Address, addressBytes, isMapped, isPrefix, readAddress } from './address.ts'
 import {
   equalBytes,
@@ -30,6 +29,7 @@ import { macUnder } from './hmac.ts'
 import type { DerivedKeys } from './keys.ts'
 import type { Malformed, MalformedField } from './packet.ts'
 import { fail, ok, type Result } from './result.ts'
+import { xchacha20 } from './xchacha.ts'
 
 /** What the server answers. The layout is in SPEC.md; this is the same, field for field. */
 export interface Reply {
@@ -97,7 +97,10 @@ export function parseReply(body: Uint8Array): Result<Reply, Malformed> {
 }
 
 /** The body's 72 bytes, or which field of the value no reply can hold. */
-export function encodeReply(reply: Reply): Result<Uint8Array, Malformed> {
+export function encodeReply(
+  reply: Reply,
+  body: Uint8Array = new Uint8Array(REPLY_BODY_BYTES),
+): Result<Uint8Array, Malformed> {
   const grant = fromHex(reply.grant)
   if (grant?.length !== GRANT_ID_BYTES) return malformed('grant')
   const address = addressBytes(reply.address)
@@ -109,7 +112,6 @@ export function encodeReply(reply: Reply): Result<Uint8Array, Malformed> {
   if (reply.detail.length > DETAIL_MAX) return malformed('detail-length')
   if (!isPrintableAscii(reply.detail)) return malformed('detail')
 
-  const body = new Uint8Array(REPLY_BODY_BYTES)
   body[BODY.version] = VERSION
   body[BODY.status] = STATUSES.indexOf(reply.status)
   body[BODY.reason] = REASONS.indexOf(reply.reason)
@@ -143,8 +145,9 @@ export function sealReply(
   reply: Reply,
   tagBy: ReplyTag = replyTag,
 ): Result<Uint8Array, Malformed> {
-  const body = encodeReply(reply)
-  return body.ok ? ok(sealReplyBody(keys, nonce, knockTag, body.value, tagBy)) : body
+  const datagram = new Uint8Array(REPLY_BYTES)
+  const body = encodeReply(reply, datagram.subarray(AT.body, AT.tag))
+  return body.ok ? ok(sealed(datagram, keys, nonce, knockTag, tagBy)) : body
 }
 
 /** Any 72 bytes as a reply: what `sealReply` ends with, and how vectors of bad bodies are made. */
@@ -156,8 +159,21 @@ export function sealReplyBody(
   tagBy: ReplyTag = replyTag,
 ): Uint8Array {
   const datagram = new Uint8Array(REPLY_BYTES)
+  datagram.set(body, AT.body)
+  return sealed(datagram, keys, nonce, knockTag, tagBy)
+}
+
+/** Encrypts the body where it stands, and puts before and behind it what a reply has there. */
+function sealed(
+  datagram: Uint8Array,
+  keys: ReplyKeys,
+  nonce: Uint8Array,
+  knockTag: Uint8Array,
+  tagBy: ReplyTag,
+): Uint8Array {
   datagram.set(nonce, AT.nonce)
-  xchacha20(keys.replyEncrypt, nonce, body, datagram.subarray(AT.body, AT.tag))
+  const body = datagram.subarray(AT.body, AT.tag)
+  xchacha20(keys.replyEncrypt, nonce, body, body)
   datagram.set(tagBy(keys.replyAuthenticate, knockTag, datagram), AT.tag)
   return datagram
 }
