@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { EPOCH_MS } from '@oneknock/shared'
 import { run } from '../../server/src/commands/run.ts'
+import { HintTable } from '../../server/src/core/hints.ts'
 import type { Counted, Counters } from '../../server/src/counters.ts'
 import { serve } from './harness/serve.ts'
 import { StallGauge } from './harness/stall-gauge.ts'
@@ -29,11 +30,14 @@ const handlers = {
     }
     return least
   },
-  /** Sets the clock forward: one millisecond later the minute turns. */
-  toNextMinute(): void {
+  /** Sets the clock forward to the minute's turn; until the hints are made that this asks for. */
+  turnMinute(): Promise<void> {
     const { now } = Date
-    const aheadMs = EPOCH_MS - (now() % EPOCH_MS) - 1
+    const aheadMs = EPOCH_MS - (now() % EPOCH_MS)
     Date.now = () => now() + aheadMs
+    return new Promise(resolve => {
+      hintsMade = resolve
+    })
   },
   /** What a start has left to collect: it belongs to no minute's turn. */
   collect(): void {
@@ -41,8 +45,8 @@ const handlers = {
   },
   /** From here on. */
   watchStalls: (): void => stalls.reset(),
-  /** Milliseconds. */
-  longestStall: (): number => stalls.longest,
+  /** Milliseconds, up to here. */
+  longestStall: (): number => stalls.end(),
 }
 export type Daemon = typeof handlers
 
@@ -52,6 +56,13 @@ export interface Counts extends Usage {
 
 let counters: Counters | undefined
 const stalls = new StallGauge()
+let hintsMade = () => {}
+const { prepare } = HintTable.prototype
+HintTable.prototype.prepare = function (nowMs, count) {
+  const more = prepare.call(this, nowMs, count)
+  if (!more) hintsMade()
+  return more
+}
 
 serve(handlers)
 process.exitCode = await run({

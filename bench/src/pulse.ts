@@ -19,7 +19,7 @@ const handlers = {
   /** Milliseconds; it rests from then on. */
   longestStall(): number {
     clearTimeout(timer)
-    return stalls.longest
+    return stalls.end()
   },
 }
 export type Pulse = typeof handlers

@@ -43,7 +43,7 @@ export async function startDaemon(
 
 const LOOK_MS = 100
 const IDLE_PART = 0.05
-/** Three seconds: by then all hints are made, and a slow machine has the gauge alone keep it busy. */
+/** Three seconds: by then all hints are made. */
 const LOOKS_MAX = 30
 
 /** Until it has nothing to do but its rounds. */

@@ -85,13 +85,13 @@ async function peopled(
     return child
   }
   try {
-    // Not beside the daemon, which has its answer to seal when the first look comes through.
-    const echo = await keep(startChild<Echo>('echo', { side: 'sender', through: serverSide }))
+    const [daemon, knocker, echo] = await Promise.all([
+      keep(startDaemon(world, { through: serverSide })),
+      keep(startChild<Knocker>('knocker', { side: 'sender', through: clientSide })),
+      // Not beside the daemon, which has its answer to seal when the first look comes through.
+      keep(startChild<Echo>('echo', { side: 'sender', through: serverSide })),
+    ])
     await echo.ask('listen', { host: range.host, port: servicePort })
-    const daemon = await keep(startDaemon(world, { through: serverSide }))
-    const knocker = await keep(
-      startChild<Knocker>('knocker', { side: 'sender', through: clientSide }),
-    )
     const shots = (from: number, to: number, lifetime = 0) =>
       world.users.slice(from, to).map((user, i) => ({
         source: source(from + i),

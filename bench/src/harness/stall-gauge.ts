@@ -7,21 +7,30 @@ const LOOK_MS = 1
  * counted; on a machine of one's own there is none.
  */
 export class StallGauge {
-  longest = 0
+  #longest = 0
+  #before = now()
   #timer: NodeJS.Timeout | undefined
 
   reset(): void {
     clearInterval(this.#timer)
-    this.longest = 0
-    let before = now()
-    this.#timer = setInterval(() => {
-      const after = now()
-      const held = Math.min(after.wall - before.wall, after.cpu - before.cpu)
-      this.longest = Math.max(this.longest, held)
-      before = after
-    }, LOOK_MS)
+    this.#longest = 0
+    this.#before = now()
     // Whoever looks on keeps no process that is over.
-    this.#timer.unref()
+    this.#timer = setInterval(() => this.#look(), LOOK_MS).unref()
+  }
+
+  /** Milliseconds since the reset. It looks no more: a thousand looks a second keep a process busy. */
+  end(): number {
+    clearInterval(this.#timer)
+    this.#look()
+    return this.#longest
+  }
+
+  #look(): void {
+    const after = now()
+    const { wall, cpu } = this.#before
+    this.#longest = Math.max(this.#longest, Math.min(after.wall - wall, after.cpu - cpu))
+    this.#before = after
   }
 }
 

@@ -19,6 +19,15 @@ export function sampleOf(values: readonly number[]): Sample {
   }
 }
 
+/**
+ * Of several values in each run: the middle one of all, which is steadier than the middle of the runs'
+ * middles, and the quartiles of those.
+ */
+export const sampleOfRuns = (runs: readonly (readonly number[])[]): Sample => ({
+  ...sampleOf(runs.map(median)),
+  median: median(runs.flat()),
+})
+
 /** Half the distance between the quartiles, as a part of the median. */
 export const spreadOf = ({ median, low, high }: Sample): number =>
   median === 0 ? 0 : (high - low) / 2 / median
@@ -29,6 +38,8 @@ export function quantile(sorted: readonly number[], part: number): number {
   const below = sorted[Math.floor(at)]!
   return below + (sorted[Math.ceil(at)]! - below) * (at - Math.floor(at))
 }
+
+export const median = (values: readonly number[]): number => quantile(ascending(values), 0.5)
 
 /** Each run beside the reference of its own round, so that what drifts hits both. */
 export const ratios = (values: readonly number[], references: readonly number[]): Sample =>

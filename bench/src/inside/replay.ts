@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import { TAG_BYTES } from '@oneknock/shared'
 import type { User } from '../../../server/src/core/directory.ts'
 import type { Keyring } from '../../../server/src/core/keyring.ts'
 import type { ReplayMemory } from '../../../server/src/core/replay.ts'
+import { pooledRandom } from '../../../server/src/random.ts'
 import { knockOf, type Sealed } from '../harness/packets.ts'
 import { makeUsers } from '../harness/world.ts'
 import { emptyState, gatekeeperOf, keyringOf } from './gatekeepers.ts'
@@ -74,9 +74,10 @@ function judgeAll(
 function filled(entries: number): ReplayMemory {
   const { replay } = emptyState()
   const now = Date.now()
+  const random = pooledRandom()
   for (let i = 0; i < entries; i++) {
     const sentAt = now - ((i * 7919) % (MINUTES * MINUTE_MS))
-    replay.add(randomBytes(TAG_BYTES), `user-${i % DEVICES}/device-0`, sentAt)
+    replay.add(random(TAG_BYTES), `user-${i % DEVICES}/device-0`, sentAt)
   }
   return replay
 }

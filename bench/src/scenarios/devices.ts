@@ -89,16 +89,12 @@ async function measure(
 const SETTLE_MS = 500
 const TURNS = 1
 const FULL_TURNS = 3
-/** Hints are begun within a second of the turn, and go on for as long as the processor is busy. */
-const BEGIN_MS = 1_100
 
 /** At a minute's turn, to which the daemon's clock is set forward. */
 async function longestStall(daemon: RunningDaemon, pulse: Child<Pulse>): Promise<number> {
   await daemon.ask('collect')
   await untilIdle(daemon)
   await Promise.all([daemon.ask('watchStalls'), pulse.ask('watchStalls')])
-  await daemon.ask('toNextMinute')
-  await pause(BEGIN_MS)
-  await untilIdle(daemon)
+  await daemon.ask('turnMinute')
   return daemon.ask('longestStall')
 }

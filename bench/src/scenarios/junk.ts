@@ -6,7 +6,7 @@ import { atLeast, type Figure } from '../harness/figures.ts'
 import { startFlood } from '../harness/flooding.ts'
 import { socketState } from '../harness/kernel.ts'
 import { writeJunk, writeWrongTags } from '../harness/packets.ts'
-import { ascending, quantile, sampleOf } from '../harness/stats.ts'
+import { median, sampleOfRuns } from '../harness/stats.ts'
 import { freePorts, gateDoor, makeWorld, type World } from '../harness/world.ts'
 import type { Sink } from '../sink.ts'
 import type { Context, Scenario } from './scenario.ts'
@@ -16,20 +16,21 @@ export const junk: Scenario = {
   rows: [1, 3],
   title: 'junk refused, beside a bare dgram sink',
   async run(context) {
-    const { sink, races } = await prepare(context)
-    const flood = await startFlood()
+    const { sink, daemons, races, flood } = await prepare(context)
     try {
-      for (const receiver of [sink, ...races]) await take(receiver, flood, WARM_UP_MS) // Compiled by now.
+      for (let turn = 0; turn < WARM_UP_TURNS; turn++) {
+        for (const receiver of [sink, ...races]) await take(receiver, flood, WARM_UP_MS)
+      }
+      await Promise.all(daemons.map(daemon => daemon.ask('collect')))
       const sinkRates: number[] = []
       for (let run = 0; run < (context.full ? FULL_RUNS : RUNS); run++) {
         sinkRates.push(await runAll(races, sink, flood))
       }
-      const series = races.map(({ what, runs }) => [what, runs.map(({ rate }) => rate)])
+      const series = races.map(({ what, runs }) => [what, mediansOf(runs, ({ rate }) => rate)])
       context.plot('junk', Object.fromEntries([[sink.what, sinkRates], ...series]))
       return races.map(race => figureOf(race, sink))
     } finally {
-      await flood.stop()
-      await Promise.all([sink, ...races].map(({ stop }) => stop()))
+      await Promise.all([flood, sink, ...daemons].map(child => child.stop()))
     }
   },
 }
@@ -43,7 +44,9 @@ const WINDOWS = 4
  * a virtual machine's speed may have changed a tenth of a second later.
  */
 const WINDOW_MS = 30
-const WARM_UP_MS = 500
+/** Two: what was compiled for junk of one kind is compiled anew once there has been some of the other. */
+const WARM_UP_TURNS = 2
+const WARM_UP_MS = 150
 /** Between two looks at whether the buffer is empty. */
 const LOOK_MS = 2
 
@@ -54,29 +57,26 @@ interface Receiver {
   readonly file: string
   /** Packets taken, and processor time used, so far. */
   read(): Promise<{ received: number; cpuMs: number }>
-  stop(): Promise<void>
 }
 
 /** A receiver that is measured beside the sink. */
 interface Race extends Receiver {
   readonly id: string
   readonly row: number
-  readonly runs: Run[]
-}
-
-/** The medians of a run's windows: rates, and ratios of each window to the sink's around it. */
-interface Run {
-  readonly rate: number
-  readonly reference: number
-  readonly ratio: number
-  /** Windows in which more was sent than there was room for: else the sender was measured. */
-  readonly flooded: number
+  /** The turns of each run. */
+  readonly runs: Turn[][]
 }
 
 /** Packets for each second of processor time: what others do on the machine is not counted. */
 interface Window {
   readonly rate: number
+  /** More was sent than there was room for: else the sender was measured. */
   readonly flooded: boolean
+}
+
+/** A window of one's own, beside the sink's around it. */
+interface Turn extends Window {
+  readonly reference: number
 }
 
 /** A window of each in turn, and one of the sink between any two; the sink's own rate. */
@@ -85,25 +85,16 @@ async function runAll(
   sink: Receiver,
   flood: Child<Flood>,
 ): Promise<number> {
-  const windows = races.map((): { own: Window; reference: number }[] => [])
+  for (const { runs } of races) runs.push([])
   const sinkRates = [(await take(sink, flood)).rate]
   for (let turn = 0; turn < WINDOWS; turn++) {
-    for (const at of rotated([...races.keys()], turn)) {
-      const own = await take(races[at]!, flood)
+    for (const race of rotated(races, turn)) {
+      const own = await take(race, flood)
       const before = sinkRates.at(-1)!
       const { rate: after } = await take(sink, flood)
       sinkRates.push(after)
-      windows[at]!.push({ own, reference: (before + after) / 2 })
+      race.runs.at(-1)!.push({ ...own, reference: (before + after) / 2 })
     }
-  }
-  for (const [at, { runs }] of races.entries()) {
-    const taken = windows[at]!
-    runs.push({
-      rate: median(taken.map(({ own }) => own.rate)),
-      reference: median(taken.map(({ reference }) => reference)),
-      ratio: median(taken.map(({ own, reference }) => own.rate / reference)),
-      flooded: taken.filter(({ own }) => own.flooded).length,
-    })
   }
   return median(sinkRates)
 }
@@ -125,39 +116,31 @@ async function take(
   }
 }
 
-async function prepare({ folder }: Context): Promise<{ sink: Receiver; races: Race[] }> {
+interface Prepared {
+  readonly sink: Receiver & Pick<Child<Sink>, 'stop'>
+  readonly daemons: readonly RunningDaemon[]
+  readonly races: readonly Race[]
+  readonly flood: Child<Flood>
+}
+
+/** All start at once, the largest first: while it starts, there is time to make the others' files. */
+async function prepare({ folder }: Context): Promise<Prepared> {
   const file = writeJunk(folder)
-  const sink = await startChild<Sink>('sink', { side: 'receiver' })
-  const races: Race[] = []
-  for (const { users, devicesPerUser } of SIZES) {
-    const devices = users * devicesPerUser
-    const [port, gate] = (await freePorts(2)) as [number, number]
-    const door = gateDoor(`127.0.0.1:${gate}`, '127.0.0.1:9')
-    const world = makeWorld({
-      folder: `${folder}/${devices}`,
-      users,
-      devicesPerUser,
-      door,
-      backend: 'gate',
-      port,
-    })
-    const daemon = await startDaemon(world)
-    const count = `${devices.toLocaleString('en-GB')} device${devices > 1 ? 's' : ''}`
-    races.push(
-      race(world, daemon, 1, `junk-${devices}`, `junk refused, ${count}`, file),
-      race(
-        world,
-        daemon,
-        3,
-        `wrong-tag-${devices}`,
-        `right hint and wrong tag refused, ${count}`,
-        writeWrongTags(world.folder, world.users),
-      ),
-    )
-  }
+  const ports = await freePorts(2 * SIZES.length)
+  const [sink, flood, ...largestFirst] = await Promise.all([
+    startChild<Sink>('sink', { side: 'receiver' }),
+    startFlood(),
+    ...SIZES.toReversed().map((size, i) => contest(folder, size, file, ports.slice(2 * i))),
+  ])
+  const contests = largestFirst.toReversed()
   const { ask, stop } = sink
   const port = await ask('port')
-  return { sink: { what: 'bare dgram sink', port, file, read: () => ask('usage'), stop }, races }
+  return {
+    sink: { what: 'bare dgram sink', port, file, read: () => ask('usage'), stop },
+    daemons: contests.map(({ daemon }) => daemon),
+    races: contests.flatMap(({ races }) => races),
+    flood,
+  }
 }
 
 const SIZES = [
@@ -165,6 +148,37 @@ const SIZES = [
   { users: 100, devicesPerUser: 10 },
   { users: 1_000, devicesPerUser: 100 },
 ]
+
+/** A daemon with so many devices, and its two races. */
+async function contest(
+  folder: string,
+  size: (typeof SIZES)[number],
+  junk: string,
+  [port, gate]: readonly number[],
+): Promise<{ daemon: RunningDaemon; races: Race[] }> {
+  const devices = size.users * size.devicesPerUser
+  const count = `${devices.toLocaleString('en-GB')} device${devices > 1 ? 's' : ''}`
+  const door = gateDoor(`127.0.0.1:${gate}`, '127.0.0.1:9')
+  const world = makeWorld({
+    folder: `${folder}/${devices}`,
+    ...size,
+    door,
+    backend: 'gate',
+    port: port!,
+  })
+  const starting = startDaemon(world)
+  const wrongTags = writeWrongTags(world.folder, world.users)
+  const daemon = await starting
+  return {
+    daemon,
+    races: [
+      race(world, daemon, 1, `junk-${devices}`, `junk refused, ${count}`, junk),
+      race(world, daemon, 3, `wrong-tag-${devices}`, `${WRONG_TAG} refused, ${count}`, wrongTags),
+    ],
+  }
+}
+
+const WRONG_TAG = 'right hint and wrong tag'
 
 function race(
   { port }: World,
@@ -176,35 +190,29 @@ function race(
 ): Race {
   const stage = row === 1 ? 'hint' : 'tag'
   return {
-    id,
-    what,
-    row,
-    port,
-    file,
-    runs: [],
+    ...{ id, what, row, port, file, runs: [] },
     async read() {
       const { packets, cpuMs } = await daemon.ask('counted')
       return { received: packets[stage], cpuMs }
     },
-    stop: daemon.stop,
   }
 }
 
 function figureOf({ row, id, what, runs }: Race, sink: Receiver): Figure {
-  const ratio = sampleOf(runs.map(({ ratio }) => ratio))
-  const flooded = runs.reduce((sum, run) => sum + run.flooded, 0)
+  const sample = (value: (turn: Turn) => number) => sampleOfRuns(runs.map(run => run.map(value)))
+  const ratio = sample(({ rate, reference }) => rate / reference)
+  const turns = runs.flat()
+  const flooded = turns.filter(({ flooded }) => flooded).length
   return {
     row,
     id,
     what,
-    value: sampleOf(runs.map(({ rate }) => rate)),
+    value: sample(({ rate }) => rate),
     unit: '/s',
-    reference: { what: sink.what, value: sampleOf(runs.map(({ reference }) => reference)) },
+    reference: { what: sink.what, value: sample(({ reference }) => reference) },
     ratio,
     target: atLeast(ratio, row === 1 ? 0.9 : 0.5),
-    ...(flooded < (runs.length * WINDOWS) / 2 && {
-      note: 'the sender could not send more than this',
-    }),
+    ...(flooded < turns.length / 2 && { note: 'the sender could not send more than this' }),
   }
 }
 
@@ -212,4 +220,5 @@ function figureOf({ row, id, what, runs }: Race, sink: Receiver): Figure {
 const rotated = <T>(items: readonly T[], by: number): T[] =>
   items.map((_, i) => items[(i + by) % items.length]!)
 
-const median = (values: readonly number[]): number => quantile(ascending(values), 0.5)
+const mediansOf = (runs: readonly Turn[][], value: (turn: Turn) => number): number[] =>
+  runs.map(run => median(run.map(value)))
