@@ -4,6 +4,7 @@ import type { Echo } from '../echo.ts'
 import type { Knocker } from '../knocker.ts'
 import type { Range, Shot } from '../knocking/shot.ts'
 import { type Child, startChild } from './children.ts'
+import { Company } from './company.ts'
 import { startFwknopd } from './fwknop.ts'
 import { makeNetwork } from './netns.ts'
 
@@ -20,9 +21,9 @@ export async function fwknopSite(folder: string, sources: number): Promise<Fwkno
   mkdirSync(folder, { recursive: true })
   const network = makeNetwork(sources)
   const { serverAddress: host, client, server, source } = network
-  const started: { stop(): Promise<void> }[] = []
+  const company = new Company()
   const stop = async () => {
-    await Promise.all(started.map(child => child.stop()))
+    await company.stop()
     network.remove()
   }
   try {
@@ -31,20 +32,21 @@ export async function fwknopSite(folder: string, sources: number): Promise<Fwkno
       ...['iptables', '-A', 'INPUT', '-p', 'udp', '--dport', `${SERVICE_PORT}`, '-j', 'DROP'],
     ]
     execFileSync(command!, words)
-    const fwknopd = await startFwknopd(folder, network, 1)
-    started.push(fwknopd)
-    const echo = await startChild<Echo>('echo', { side: 'sender', through: server })
-    started.push(echo)
+    const [fwknopd, echo, knocker] = await Promise.all([
+      company.add(startFwknopd(folder, network, 1)),
+      company.add(startChild<Echo>('echo', { side: 'sender', through: server })),
+      company.add(startChild<Knocker>('knocker', { side: 'sender', through: client })),
+    ])
     await echo.ask('listen', { host, port: SERVICE_PORT })
-    const knocker = await startChild<Knocker>('knocker', { side: 'sender', through: client })
-    started.push(knocker)
     return {
       host,
       port: fwknopd.port,
       door: { protocol: 'udp', host, port: SERVICE_PORT },
       knocker,
-      shots: (from, to) =>
-        Array.from({ length: to - from }, (_, i) => fwknopd.shot(source(from + i), SERVICE_PORT)),
+      shots(from, to) {
+        const sources = Array.from({ length: to - from }, (_, i) => source(from + i))
+        return fwknopd.shots(sources, SERVICE_PORT)
+      },
       stop,
     }
   } catch (error) {

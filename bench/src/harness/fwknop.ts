@@ -13,8 +13,8 @@ import { lacksNetns, type Network } from './netns.ts'
 export interface Fwknopd {
   readonly pid: number
   readonly port: number
-  /** A packet of fwknop's own client that opens this UDP port for this address. */
-  shot(source: string, udpPort: number): Shot
+  /** Packets of fwknop's own client that open this UDP port for these addresses, one for each. */
+  shots(sources: readonly string[], udpPort: number): Shot[]
   stop(): Promise<void>
 }
 
@@ -67,7 +67,7 @@ export async function startFwknopd(
   return {
     pid: child.pid!,
     port: PORT,
-    shot: (source, udpPort) => makeShot(folder, access[0]!, source, udpPort),
+    shots: (sources, udpPort) => makeShots(folder, access[0]!, sources, udpPort),
     stop,
   }
 }
@@ -99,10 +99,18 @@ function writeFiles(folder: string, access: readonly Stanza[]) {
   }
 }
 
-/** Its client writes the packet to a file instead of sending it: whoever measures sends it. */
-function makeShot(folder: string, { key, hmac }: Stanza, source: string, udpPort: number): Shot {
+/**
+ * Its client writes each packet to a file instead of sending it: whoever measures sends it. It is started
+ * by a shell, for which a process is less to start than for us.
+ */
+function makeShots(
+  folder: string,
+  { key, hmac }: Stanza,
+  sources: readonly string[],
+  udpPort: number,
+): Shot[] {
   const rc = join(folder, 'rc')
-  const packet = join(folder, 'packet')
+  const packets = join(folder, 'packets')
   const stanza = [
     '[shot]',
     'SPA_SERVER 127.0.0.1',
@@ -110,15 +118,15 @@ function makeShot(folder: string, { key, hmac }: Stanza, source: string, udpPort
     `HMAC_KEY_BASE64 ${hmac}`,
     'USE_HMAC Y',
     `ACCESS udp/${udpPort}`,
-    `ALLOW_IP ${source}`,
     '',
   ].join('\n')
   writeFileSync(rc, stanza, { mode: 0o600 })
-  const quiet = ['--no-home-dir', '-E', join(folder, 'arguments')]
-  execFileSync(
-    'fwknop',
-    ['--rc-file', rc, '-n', 'shot', '--test', '--save-packet', packet, ...quiet],
-    { stdio: 'ignore' },
-  )
-  return { source, datagram: Buffer.from(readFileSync(packet, 'latin1').trim(), 'latin1') }
+  mkdirSync(packets, { recursive: true })
+  const make = `for source; do fwknop --rc-file "$0" -n shot --allow-ip "$source" --test \
+    --save-packet "$source" --no-home-dir -E ../arguments || exit; done`
+  execFileSync('sh', ['-c', make, rc, ...sources], { cwd: packets, stdio: 'ignore' })
+  return sources.map(source => ({
+    source,
+    datagram: Buffer.from(readFileSync(join(packets, source), 'latin1').trim(), 'latin1'),
+  }))
 }

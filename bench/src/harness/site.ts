@@ -3,6 +3,7 @@ import type { Echo } from '../echo.ts'
 import type { Knocker } from '../knocker.ts'
 import type { Range, Shot } from '../knocking/shot.ts'
 import { type Child, startChild } from './children.ts'
+import { Company } from './company.ts'
 import { type RunningDaemon, startDaemon } from './daemons.ts'
 import { hasProgram } from './machine.ts'
 import { lacksNetns, makeNetwork, type Network } from './netns.ts'
@@ -74,22 +75,17 @@ async function peopled(
 ): Promise<Site> {
   const clientSide = network?.client ?? []
   const serverSide = network?.server ?? []
-  const started: { stop(): Promise<void> }[] = []
+  const company = new Company()
   const stop = async () => {
-    await Promise.all(started.map(child => child.stop()))
+    await company.stop()
     network?.remove()
-  }
-  const keep = async <T extends { stop(): Promise<void> }>(starting: Promise<T>): Promise<T> => {
-    const child = await starting
-    started.push(child)
-    return child
   }
   try {
     const [daemon, knocker, echo] = await Promise.all([
-      keep(startDaemon(world, { through: serverSide })),
-      keep(startChild<Knocker>('knocker', { side: 'sender', through: clientSide })),
+      company.add(startDaemon(world, { through: serverSide })),
+      company.add(startChild<Knocker>('knocker', { side: 'sender', through: clientSide })),
       // Not beside the daemon, which has its answer to seal when the first look comes through.
-      keep(startChild<Echo>('echo', { side: 'sender', through: serverSide })),
+      company.add(startChild<Echo>('echo', { side: 'sender', through: serverSide })),
     ])
     await echo.ask('listen', { host: range.host, port: servicePort })
     const shots = (from: number, to: number, lifetime = 0) =>

@@ -3,7 +3,7 @@ import { makeShooter } from './shooter.ts'
 import type { Range, Shot } from './shot.ts'
 
 /** If none has opened for so long, no more will. */
-const QUIET_MS = 2_000
+const QUIET_MS = 1_000
 
 /** All at once; for each, milliseconds from the first shot to its service's answer; `null`: never. */
 export async function burst({

@@ -21,13 +21,18 @@ export const fwknopJunk: Scenario = {
   lacks: lacksFwknop,
   async run(context) {
     const network = makeNetwork(1)
+    const floods = await Promise.all([
+      startFlood(),
+      startFlood({ through: network.server, segmented: false }),
+    ])
     try {
       const figures: Figure[] = []
       for (const [devices, least] of SIZES) {
-        figures.push(await compare(context, network, devices, least))
+        figures.push(await compare(context, network, floods, devices, least))
       }
       return figures
     } finally {
+      await Promise.all(floods.map(flood => flood.stop()))
       network.remove()
     }
   },
@@ -50,6 +55,7 @@ const PEER_RATE = new Map<number, number>([[1_000, 5_000]])
 async function compare(
   context: Context,
   network: Network,
+  [flood, peerFlood]: readonly [Child<Flood>, Child<Flood>],
   devices: number,
   least: number,
 ): Promise<Figure> {
@@ -58,10 +64,10 @@ async function compare(
   const [port, gate] = (await freePorts(2)) as [number, number]
   const door = gateDoor(`127.0.0.1:${gate}`, '127.0.0.1:9')
   const world = makeWorld({ folder, users: devices, door, backend: 'gate', port })
-  const daemon = await startDaemon(world)
-  const fwknopd = await startFwknopd(`${folder}/peer`, network, devices)
-  const flood = await startFlood()
-  const peerFlood = await startFlood({ through: network.server, segmented: false })
+  const [daemon, fwknopd] = await Promise.all([
+    startDaemon(world),
+    startFwknopd(`${folder}/peer`, network, devices),
+  ])
   try {
     const junk = writeJunk(folder)
     const peerJunk = writePeerJunk(folder)
@@ -88,7 +94,7 @@ async function compare(
       target: atLeast(ratio, least, '×'),
     }
   } finally {
-    await Promise.all([daemon.stop(), fwknopd.stop(), flood.stop(), peerFlood.stop()])
+    await Promise.all([daemon.stop(), fwknopd.stop()])
   }
 }
 

@@ -21,7 +21,6 @@ export const junk: Scenario = {
       for (let turn = 0; turn < WARM_UP_TURNS; turn++) {
         for (const receiver of [sink, ...races]) await take(receiver, flood, WARM_UP_MS)
       }
-      await Promise.all(daemons.map(daemon => daemon.ask('collect')))
       const sinkRates: number[] = []
       for (let run = 0; run < (context.full ? FULL_RUNS : RUNS); run++) {
         sinkRates.push(await runAll(races, sink, flood))

@@ -19,8 +19,10 @@ export const rush: Scenario = {
     const door = gateDoor(`127.0.0.1:${gate}`, '127.0.0.1:9')
     const { folder } = context
     const world = makeWorld({ folder, users: (runs + 1) * users, door, backend: 'gate', port })
-    const daemon = await startDaemon(world)
-    const knocker = await startChild<Knocker>('knocker', { side: 'sender' })
+    const [daemon, knocker] = await Promise.all([
+      startDaemon(world),
+      startChild<Knocker>('knocker', { side: 'sender' }),
+    ])
     const rates: number[] = []
     const syncs: number[] = []
     try {
