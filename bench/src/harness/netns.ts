@@ -27,10 +27,14 @@ const SERVER = '10.201.0.1'
 const CLIENT = '10.201.0.2'
 const SOURCES = '10.202'
 
+/** In this process, so that no two have the same name. */
+let made = 0
+
 /** The client gets so many addresses. */
 export function makeNetwork(sources: number): Network {
-  const server = `okb-${process.pid}-server`
-  const client = `okb-${process.pid}-client`
+  const name = `okb-${process.pid}-${made++}`
+  const server = `${name}-server`
+  const client = `${name}-client`
   const source = (number: number): string => address(SOURCES, number)
   const remove = () => {
     process.off('exit', remove)

@@ -1,28 +1,36 @@
+import { Company } from '../harness/company.ts'
 import { atLeast, type Figure } from '../harness/figures.ts'
 import { lacksFwknop } from '../harness/fwknop.ts'
 import { fwknopSite } from '../harness/fwknop-site.ts'
 import { gateSite, lacksLoopback, lacksNft, nftablesSite } from '../harness/site.ts'
 import { sampleOf } from '../harness/stats.ts'
-import type { Context, Ground, Scenario } from './scenario.ts'
+import type { Ground, Scenario } from './scenario.ts'
 
 /** Row 7: five hundred people come to work. */
 export const burst: Scenario = {
   rows: [7],
   title: 'a burst of 500 good knocks: gate, nftables, fwknop',
   lacks: lacksLoopback,
-  async run(context) {
-    const runs = context.full ? 5 : 2
-    const gate = await bursts(context, 'gate', gateSite, runs)
-    const figures = figuresOf('gate', gate)
-    const lacks = lacksNft()
-    if (lacks) context.skip('burst, nftables and fwknop', lacks)
-    else {
-      figures.push(...figuresOf('nftables', await bursts(context, 'nftables', nftablesSite, runs)))
-      const peerLacks = lacksFwknop()
-      if (peerLacks) context.skip('burst, fwknop', peerLacks)
-      else figures.push(...figuresOf('fwknop', await bursts(context, 'fwknop', fwknopSite, 1)))
+  async run({ folder, full, skip }) {
+    const nftLacks = lacksNft()
+    const peerLacks = lacksFwknop()
+    if (nftLacks) skip('burst, nftables and fwknop', nftLacks)
+    else if (peerLacks) skip('burst, fwknop', peerLacks)
+    const runs = full ? 5 : 2
+    const company = new Company()
+    try {
+      const [gate, nft, peer] = await Promise.all([
+        company.add(gateSite(`${folder}/gate`, sources(runs))),
+        nftLacks ? undefined : company.add(nftablesSite(`${folder}/nftables`, sources(runs))),
+        nftLacks || peerLacks ? undefined : company.add(fwknopSite(`${folder}/peer`, sources(1))),
+      ])
+      const figures = figuresOf('gate', await bursts(gate, runs))
+      if (nft) figures.push(...figuresOf('nftables', await bursts(nft, runs)))
+      if (peer) figures.push(...figuresOf('fwknop', await bursts(peer, 1)))
+      return figures
+    } finally {
+      await company.stop()
     }
-    return figures
   },
 }
 
@@ -31,28 +39,23 @@ const LIMIT_MS = 1_000
 
 type Opened = readonly (number | null)[]
 
-async function bursts(
-  { folder }: Context,
-  name: string,
-  make: (folder: string, users: number) => Promise<Ground>,
-  runs: number,
-): Promise<Opened[]> {
-  const ground = await make(`${folder}/${name}`, KNOCKS * runs + WARM_UP)
-  try {
-    const { host, port, door, knocker } = ground
-    const fire = (from: number, to: number) =>
-      knocker.ask('burst', { host, port, door, shots: ground.shots(from, to) })
-    await fire(KNOCKS * runs, KNOCKS * runs + WARM_UP)
-    const opened: Opened[] = []
-    for (let run = 0; run < runs; run++) opened.push(await fire(run * KNOCKS, (run + 1) * KNOCKS))
-    return opened
-  } finally {
-    await ground.stop()
+async function bursts(ground: Ground, runs: number): Promise<Opened[]> {
+  const { host, port, door, knocker } = ground
+  const fire = (from: number, to: number) =>
+    knocker.ask('burst', { host, port, door, shots: ground.shots(from, to) })
+  await fire(0, WARM_UP)
+  const opened: Opened[] = []
+  for (let run = 0; run < runs; run++) {
+    opened.push(await fire(sources(run), sources(run + 1)))
   }
+  return opened
 }
 
 /** Compiled by then, as the code of any daemon that has run for a while. */
 const WARM_UP = 50
+
+/** How many it takes for so many runs. */
+const sources = (runs: number): number => WARM_UP + runs * KNOCKS
 
 const countWithin = (opened: Opened, ms: number): number =>
   opened.filter(after => after !== null && after <= ms).length

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Flood } from '../flood.ts'
+import type { Flood, FloodJob } from '../flood.ts'
 import type { Child } from '../harness/children.ts'
 import { type RunningDaemon, startDaemon } from '../harness/daemons.ts'
 import { atLeast, type Figure } from '../harness/figures.ts'
@@ -45,7 +45,8 @@ const SIZES = [
 ] as const
 const ROUNDS = 3
 const FULL_ROUNDS = 8
-const WINDOW_MS = 500
+const WINDOW_MS = 250
+const FULL_WINDOW_MS = 500
 /** The right size for fwknop: of its own packets, in its alphabet. */
 const PEER_BYTES = 226
 const PEER_PACKETS = 4_096
@@ -73,10 +74,16 @@ async function compare(
     const peerJunk = writePeerJunk(folder)
     const ours: number[] = []
     const theirs: number[] = []
-    await oursRefused(daemon, flood, port, junk) // Compiled by now.
+    const ms = context.full ? FULL_WINDOW_MS : WINDOW_MS
+    const job = { host: '127.0.0.1', port, file: junk, ms }
+    const peerJob = {
+      ...{ host: '127.0.0.1', port: fwknopd.port, file: peerJunk, ms, bytes: PEER_BYTES },
+      ...(PEER_RATE.has(devices) && { rate: PEER_RATE.get(devices)! }),
+    }
+    await oursRefused(daemon, flood, { ...job, ms: FULL_WINDOW_MS }) // Compiled by now.
     for (let round = 0; round < (context.full ? FULL_ROUNDS : ROUNDS); round++) {
-      ours.push(await oursRefused(daemon, flood, port, junk))
-      theirs.push(await theirsRefused(fwknopd, peerFlood, network, peerJunk, devices))
+      ours.push(await oursRefused(daemon, flood, job))
+      theirs.push(await theirsRefused(fwknopd, peerFlood, network, peerJob))
     }
     const ratio = ratios(ours, theirs)
     const count = devices.toLocaleString('en-GB')
@@ -102,11 +109,10 @@ async function compare(
 async function oursRefused(
   daemon: RunningDaemon,
   flood: Child<Flood>,
-  port: number,
-  file: string,
+  job: FloodJob,
 ): Promise<number> {
   const before = await read(daemon)
-  await flood.ask('flood', { host: '127.0.0.1', port, ms: WINDOW_MS, file })
+  await flood.ask('flood', job)
   const after = await read(daemon)
   return ((after.refused - before.refused) / (after.cpuMs - before.cpuMs)) * 1000
 }
@@ -121,18 +127,10 @@ async function theirsRefused(
   { pid, port }: Fwknopd,
   flood: Child<Flood>,
   { server }: Network,
-  file: string,
-  stanzas: number,
+  job: FloodJob,
 ): Promise<number> {
   const before = { cpuMs: cpuMsOf(pid), ...socketState(port, server)! }
-  const { sent } = await flood.ask('flood', {
-    host: '127.0.0.1',
-    port,
-    ms: WINDOW_MS,
-    file,
-    bytes: PEER_BYTES,
-    ...(PEER_RATE.has(stanzas) && { rate: PEER_RATE.get(stanzas)! }),
-  })
+  const { sent } = await flood.ask('flood', job)
   let after = socketState(port, server)!
   while (after.waiting > 0) {
     await pause(10)

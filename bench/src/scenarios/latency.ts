@@ -1,9 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { startChild } from '../harness/children.ts'
+import { type Child, startChild } from '../harness/children.ts'
+import { Company } from '../harness/company.ts'
 import { untilIdle } from '../harness/daemons.ts'
 import { atLeast, atMost, type Figure } from '../harness/figures.ts'
 import { lacksFwknop } from '../harness/fwknop.ts'
-import { fwknopSite } from '../harness/fwknop-site.ts'
+import { type FwknopSite, fwknopSite } from '../harness/fwknop-site.ts'
 import { gateSite, lacksLoopback, lacksNft, nftablesSite, type Site } from '../harness/site.ts'
 import { ascending, quantile, ratios, sampleOf } from '../harness/stats.ts'
 import type { Parts } from '../parts.ts'
@@ -15,33 +16,28 @@ export const latency: Scenario = {
   title: 'packet sent to port open: gate, nftables, fwknop',
   lacks: lacksLoopback,
   async run(context) {
-    const gate = await series(context, 'gate', gateSite)
-    context.plot('latency', { gate: gate.warm.flat() })
-    const figures = [...quantiles('gate', 'gate, sent to first answer through it', gate.warm)]
     const nftLacks = lacksNft()
-    if (nftLacks) {
-      context.skip('packet sent to port open, nftables and fwknop', nftLacks)
-      return figures
-    }
-    const nft = await series(context, 'nftables', nftablesSite)
-    context.plot('latency', { nftables: nft.warm.flat() })
-    const alone = await partsAlone(context)
-    figures.push(
-      ...beside(quantiles('nftables', 'nftables, sent to open', nft.warm, [1, 5]), alone),
-      ...quantiles('nftables-cold', 'nftables, the first knocks of a daemon', [nft.cold]),
-    )
     const peerLacks = lacksFwknop()
-    if (peerLacks) {
-      context.skip('packet sent to port open, fwknop', peerLacks)
-      return figures
+    if (nftLacks) context.skip('packet sent to port open, nftables and fwknop', nftLacks)
+    else if (peerLacks) context.skip('packet sent to port open, fwknop', peerLacks)
+    const company = new Company()
+    try {
+      const { folder } = context
+      const shots = FIRST + SHOTS + runsOf(context) * SHOTS
+      const [gate, nft, parts, peer] = await Promise.all([
+        company.add(gateSite(`${folder}/gate`, shots + WARM_UP)),
+        nftLacks ? undefined : company.add(nftablesSite(`${folder}/nftables`, shots + WARM_UP)),
+        nftLacks ? undefined : company.add(startParts()),
+        nftLacks || peerLacks ? undefined : company.add(peerSite(context)),
+      ])
+      const cold = nft && (await firstShots(nft))
+      await Promise.all([gate, ...(nft ? [nft] : [])].map(site => warmUp(site, shots)))
+      if (peer) await shoot(peer, 0, FIRST)
+      const series = await inTurns(context, { gate, nft, parts, peer })
+      return figuresOf(context, series, cold)
+    } finally {
+      await company.stop()
     }
-    const peer = await peerSeries(context)
-    context.plot('latency', { fwknop: peer.flat() })
-    return [
-      ...figures,
-      ...quantiles('fwknop', 'fwknop, sent to open', peer),
-      faster(nft.warm, peer),
-    ]
   },
 }
 
@@ -59,31 +55,19 @@ const WARM_UP_S = 1
 /** The way there has been gone by then: what is kept ready on it is there. */
 const FIRST = 10
 
-/** Milliseconds, run by run. */
-interface Series {
-  /** Of a daemon that has just started. */
-  readonly cold: number[]
-  readonly warm: number[][]
-}
-
 const runsOf = ({ full }: Context): number => (full ? FULL_RUNS : RUNS)
 
-async function series(
-  context: Context,
-  name: string,
-  make: (folder: string, users: number) => Promise<Site>,
-): Promise<Series> {
-  const coldEnd = FIRST + SHOTS
-  const shots = coldEnd + runsOf(context) * SHOTS
-  const site = await make(`${context.folder}/${name}`, shots + WARM_UP)
-  try {
-    await shoot(site, 0, FIRST)
-    const cold = await shoot(site, FIRST, coldEnd)
-    await warmUp(site, shots)
-    return { cold, warm: await inRuns(site, coldEnd, shots, SHOTS) }
-  } finally {
-    await site.stop()
-  }
+/** In a network namespace of its own, on the daemon's side. */
+const startParts = (): Promise<Child<Parts>> =>
+  startChild<Parts>('parts', { side: 'receiver', through: ['unshare', '--net', '--'] })
+
+const peerSite = (context: Context): Promise<FwknopSite> =>
+  fwknopSite(`${context.folder}/fwknop`, FIRST + runsOf(context) * PEER_SHOTS)
+
+/** Of a daemon that has just started. */
+async function firstShots(site: Site): Promise<number[]> {
+  await shoot(site, 0, FIRST)
+  return shoot(site, FIRST, FIRST + SHOTS)
 }
 
 /** By users from this one on; in the end their doors are closed. */
@@ -97,21 +81,30 @@ async function warmUp(site: Site, first: number): Promise<void> {
   await untilIdle(daemon)
 }
 
-async function peerSeries(context: Context): Promise<number[][]> {
-  const shots = FIRST + runsOf(context) * PEER_SHOTS
-  const ground = await fwknopSite(`${context.folder}/fwknop`, shots)
-  try {
-    await shoot(ground, 0, FIRST)
-    return await inRuns(ground, FIRST, shots, PEER_SHOTS)
-  } finally {
-    await ground.stop()
-  }
+interface Rivals {
+  readonly gate: Site
+  readonly nft: Site | undefined
+  readonly parts: Child<Parts> | undefined
+  readonly peer: FwknopSite | undefined
 }
 
-async function inRuns(ground: Ground, from: number, to: number, each: number): Promise<number[][]> {
-  const runs: number[][] = []
-  for (let at = from; at < to; at += each) runs.push(await shoot(ground, at, at + each))
-  return runs
+/** Milliseconds, run by run; no runs of who is not there. */
+type Series = Readonly<Record<keyof Rivals, number[][]>>
+
+async function inTurns(context: Context, { gate, nft, parts, peer }: Rivals): Promise<Series> {
+  const series: Series = { gate: [], nft: [], parts: [], peer: [] }
+  for (let run = 0; run < runsOf(context); run++) {
+    const at = FIRST + SHOTS + run * SHOTS
+    series.gate.push(await shoot(gate, at, at + SHOTS))
+    if (nft) series.nft.push(await shoot(nft, at, at + SHOTS))
+    if (parts) {
+      const folder = `${context.folder}/parts/${run}`
+      series.parts.push(await parts.ask('both', { folder, times: SHOTS }))
+    }
+    const peerAt = FIRST + run * PEER_SHOTS
+    if (peer) series.peer.push(await shoot(peer, peerAt, peerAt + PEER_SHOTS))
+  }
+  return series
 }
 
 /** One by one; every shot has an address of its own, for which nothing is open. */
@@ -122,21 +115,23 @@ async function shoot(ground: Ground, from: number, to: number): Promise<number[]
   return latencies.map(ms => ms ?? Number.POSITIVE_INFINITY)
 }
 
-/** In a network namespace of its own, on the daemon's side. */
-async function partsAlone(context: Context): Promise<number[][]> {
-  const child = await startChild<Parts>('parts', {
-    side: 'receiver',
-    through: ['unshare', '--net', '--'],
-  })
-  try {
-    const runs: number[][] = []
-    for (let run = 0; run < runsOf(context); run++) {
-      runs.push(await child.ask('both', { folder: `${context.folder}/parts/${run}`, times: SHOTS }))
-    }
-    return runs
-  } finally {
-    await child.stop()
-  }
+function figuresOf(
+  context: Context,
+  { gate, nft, parts, peer }: Series,
+  cold: number[] | undefined,
+): Figure[] {
+  context.plot('latency', { gate: gate.flat() })
+  const figures = quantiles('gate', 'gate, sent to first answer through it', gate)
+  if (!cold) return figures
+  context.plot('latency', { nftables: nft.flat() })
+  figures.push(
+    ...beside(quantiles('nftables', 'nftables, sent to open', nft, [1, 5]), parts),
+    ...quantiles('nftables-cold', 'nftables, the first knocks of a daemon', [cold]),
+  )
+  if (peer.length === 0) return figures
+  context.plot('latency', { fwknop: peer.flat() })
+  figures.push(...quantiles('fwknop', 'fwknop, sent to open', peer), faster(nft, peer))
+  return figures
 }
 
 /** How much of a figure the machine takes, whoever asks it. */

@@ -57,8 +57,8 @@ export const memory: Scenario = {
 
 const TURN_MS = 500
 const WARM_UP = 200_000
-/** So many that a byte kept for each would show. */
-const PACKETS = 1_000_000
+/** So many that two bytes kept for each would show. */
+const PACKETS = 500_000
 /** An hour of what the kernel's prefilter lets four senders through with. */
 const FULL_PACKETS = 4 * 1_000 * 3_600
 /** What a heap of this size comes and goes by itself is less. */

@@ -2,28 +2,39 @@ import type { User } from '../../../server/src/core/directory.ts'
 import { METER_RATE } from '../../../server/src/hooks/nftables/knock-chains.ts'
 import type { Flood } from '../flood.ts'
 import type { Child } from '../harness/children.ts'
+import { Company } from '../harness/company.ts'
 import { atLeast, atMost, type Figure, formatNumber, formatSample } from '../harness/figures.ts'
 import { startFlood } from '../harness/flooding.ts'
 import { writeJunk } from '../harness/packets.ts'
 import { gateSite, lacksNft, nftablesSite, type Site } from '../harness/site.ts'
 import { ascending, quantile, ratios, type Sample, sampleOf } from '../harness/stats.ts'
-import type { Context, Scenario } from './scenario.ts'
+import type { Scenario } from './scenario.ts'
 
 /** Row 8: people get in while somebody floods the socket. */
 export const underJunk: Scenario = {
   rows: [8],
   title: 'good knocks under a flood, without and with the kernel prefilter',
   async run(context) {
-    const rounds = context.full ? 7 : 2
-    const junk = writeJunk(context.folder)
-    const storms = await unfiltered(context, junk, rounds)
+    const { folder, full } = context
     const lacks = lacksNft()
     if (lacks) context.skip('good knocks under a flood, with the kernel prefilter', lacks)
-    else storms.push(await prefiltered(context, junk, rounds))
-    for (const { id, calm, flooded } of storms) {
-      context.plot('under-junk', { [`${id}, calm`]: calm.flat(), [id]: flooded.flat() })
+    const each = 2 * (full ? FULL_ROUNDS : ROUNDS) * KNOCKS
+    const junk = writeJunk(folder)
+    const company = new Company()
+    try {
+      const [gate, nft] = await Promise.all([
+        company.add(gateSite(`${folder}/gate`, FLOODS.length * each)),
+        lacks ? undefined : company.add(nftablesSite(`${folder}/prefilter`, each)),
+      ])
+      const storms = await unfiltered(gate, junk, each)
+      if (nft) storms.push(await prefiltered(nft, junk))
+      for (const { id, calm, flooded } of storms) {
+        context.plot('under-junk', { [`${id}, calm`]: calm.flat(), [id]: flooded.flat() })
+      }
+      return storms.flatMap(figuresOf)
+    } finally {
+      await company.stop()
     }
-    return storms.flatMap(figuresOf)
   },
 }
 
@@ -32,6 +43,8 @@ const FLOODS = [
   { id: 'saturated', what: 'flood of 1.25 times what it refuses', of: 1.25 },
   { id: 'drowned', what: 'flood of all that one sender can send', of: Number.POSITIVE_INFINITY },
 ]
+const ROUNDS = 2
+const FULL_ROUNDS = 7
 /** In each round, as many calm ones and as many under the flood. */
 const KNOCKS = 50
 const CLIENTS = 10
@@ -51,10 +64,8 @@ interface Storm {
   readonly enough: number
 }
 
-/** One daemon bears both. */
-async function unfiltered({ folder }: Context, junk: string, rounds: number): Promise<Storm[]> {
-  const each = 2 * rounds * KNOCKS
-  const site = await gateSite(`${folder}/gate`, FLOODS.length * each)
+/** One daemon bears both, each with so many users. */
+async function unfiltered(site: Site, junk: string, each: number): Promise<Storm[]> {
   const flood = await startFlood()
   try {
     const refused = await capacity(site, flood, junk)
@@ -66,13 +77,12 @@ async function unfiltered({ folder }: Context, junk: string, rounds: number): Pr
     }
     return storms
   } finally {
-    await Promise.all([site.stop(), flood.stop()])
+    await flood.stop()
   }
 }
 
 /** In the kernel every packet is a packet: the sender's own segmentation would hide their number. */
-async function prefiltered({ folder }: Context, junk: string, rounds: number): Promise<Storm> {
-  const site = await nftablesSite(`${folder}/prefilter`, 2 * rounds * KNOCKS)
+async function prefiltered(site: Site, junk: string): Promise<Storm> {
   // From another host than those who knock, as far as the kernel can tell.
   const from = site.shots(0, 1)[0]!.source
   const flood = await startFlood({ through: site.clientSide, segmented: false, from })
@@ -82,7 +92,7 @@ async function prefiltered({ folder }: Context, junk: string, rounds: number): P
     // On a busy machine the sender may not get far enough, and then nothing is shown.
     return { id: 'prefilter', what, enough: PREFILTERED_RATE / 2, ...measured }
   } finally {
-    await Promise.all([site.stop(), flood.stop()])
+    await flood.stop()
   }
 }
 
