@@ -19,6 +19,8 @@ export interface Site extends Range {
   /** Commands that run what follows them where clients are, and where the daemon is. */
   readonly clientSide: readonly string[]
   readonly serverSide: readonly string[]
+  /** One of the clients' many addresses. */
+  source(number: number): string
   /** The packets of these users, each from an address of its own; `lifetime` in seconds, if not the service's. */
   shots(from: number, to: number, lifetime?: number): Shot[]
   stop(): Promise<void>
@@ -93,7 +95,7 @@ async function peopled(
         source: source(from + i),
         datagram: knockOf(user, { lifetime }).datagram,
       }))
-    return { ...range, world, daemon, knocker, clientSide, serverSide, shots, stop }
+    return { ...range, world, daemon, knocker, clientSide, serverSide, source, shots, stop }
   } catch (error) {
     await stop()
     throw error

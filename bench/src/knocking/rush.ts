@@ -10,8 +10,10 @@ export interface Rush {
   readonly firstAddress: number
   readonly host: string
   readonly port: number
-  /** So many are waiting for their answer at any time. */
-  readonly clients: number
+  /** Of each client, who waits for an answer before the next knock. */
+  readonly sources: readonly string[]
+  /** Seconds, if not the service's own. */
+  readonly lifetime?: number
 }
 
 export interface Rushed {
@@ -29,12 +31,13 @@ const STEPS = [0, 1]
 export const knocksOf = (users: number): number => STEPS.length * users
 
 /** Each user knocks with one code and then with the next, each time for another address. */
-export async function rush({ users, firstAddress, host, port, clients }: Rush): Promise<Rushed> {
+export async function rush(options: Rush): Promise<Rushed> {
+  const { users, firstAddress, host, port, sources, lifetime = 0 } = options
   const sealed = STEPS.flatMap((step, round) => {
     const first = firstAddress + round * users.length
-    return users.map((user, i) => knockOf(user, { step, address: inTurn(first + i) }))
+    return users.map((user, i) => knockOf(user, { step, lifetime, address: inTurn(first + i) }))
   })
-  const sockets = await Promise.all(Array.from({ length: clients }, () => boundSocket('0.0.0.0')))
+  const sockets = await Promise.all(sources.map(boundSocket))
   const answers: Answer[] = []
   let next = 0
   const start = performance.now()

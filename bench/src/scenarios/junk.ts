@@ -43,8 +43,8 @@ const WINDOWS = 4
  * a virtual machine's speed may have changed a tenth of a second later.
  */
 const WINDOW_MS = 30
-/** Two: what was compiled for junk of one kind is compiled anew once there has been some of the other. */
-const WARM_UP_TURNS = 2
+/** More than one: what was compiled for junk of one kind is compiled anew once the other has come. */
+const WARM_UP_TURNS = 3
 const WARM_UP_MS = 150
 /** Between two looks at whether the buffer is empty. */
 const LOOK_MS = 2

@@ -24,9 +24,10 @@ export const latency: Scenario = {
     try {
       const { folder } = context
       const shots = FIRST + SHOTS + runsOf(context) * SHOTS
+      const users = shots + WARM_UP.users + WARM_UP.through
       const [gate, nft, parts, peer] = await Promise.all([
-        company.add(gateSite(`${folder}/gate`, shots + WARM_UP)),
-        nftLacks ? undefined : company.add(nftablesSite(`${folder}/nftables`, shots + WARM_UP)),
+        company.add(gateSite(`${folder}/gate`, users)),
+        nftLacks ? undefined : company.add(nftablesSite(`${folder}/nftables`, users)),
         nftLacks ? undefined : company.add(startParts()),
         nftLacks || peerLacks ? undefined : company.add(peerSite(context)),
       ])
@@ -47,9 +48,9 @@ const SHOTS = 150
 /** Its client takes a process for each packet. */
 const PEER_SHOTS = 20
 /** By then the engine has compiled what a knock runs through, as in any daemon that has run for a while. */
-const WARM_UP = 2_000
+const WARM_UP = { users: 1_000, through: 200 }
 /** As many at once as cannot overflow a socket's buffer. */
-const WARM_UP_STEP = 100
+const WARM_UP_CLIENTS = 100
 /** Their doors close by themselves: thousands that stay open are no daemon's everyday life. */
 const WARM_UP_S = 1
 /** The way there has been gone by then: what is kept ready on it is there. */
@@ -70,11 +71,17 @@ async function firstShots(site: Site): Promise<number[]> {
   return shoot(site, FIRST, FIRST + SHOTS)
 }
 
-/** By users from this one on; in the end their doors are closed. */
+/** By users from this one on: most knock twice, and some go through the door. In the end it is closed to all. */
 async function warmUp(site: Site, first: number): Promise<void> {
-  const { host, port, door, knocker, daemon } = site
-  for (let from = first; from < first + WARM_UP; from += WARM_UP_STEP) {
-    const shots = site.shots(from, from + WARM_UP_STEP, WARM_UP_S)
+  const { host, port, door, knocker, daemon, world } = site
+  const last = first + WARM_UP.users
+  await knocker.ask('rush', {
+    ...{ host, port, firstAddress: 0, lifetime: WARM_UP_S },
+    users: world.users.slice(first, last),
+    sources: Array.from({ length: WARM_UP_CLIENTS }, (_, i) => site.source(i)),
+  })
+  for (let from = last; from < last + WARM_UP.through; from += WARM_UP_CLIENTS) {
+    const shots = site.shots(from, from + WARM_UP_CLIENTS, WARM_UP_S)
     await knocker.ask('burst', { host, port, door, shots })
   }
   await pause(WARM_UP_S * 1_000)

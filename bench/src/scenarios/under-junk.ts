@@ -84,7 +84,7 @@ async function unfiltered(site: Site, junk: string, each: number): Promise<Storm
 /** In the kernel every packet is a packet: the sender's own segmentation would hide their number. */
 async function prefiltered(site: Site, junk: string): Promise<Storm> {
   // From another host than those who knock, as far as the kernel can tell.
-  const from = site.shots(0, 1)[0]!.source
+  const from = site.source(0)
   const flood = await startFlood({ through: site.clientSide, segmented: false, from })
   try {
     const measured = await storm(site, site.world.users, flood, junk, PREFILTERED_RATE)
