@@ -18,7 +18,8 @@ export function layTable(
   columns: number,
 ): string {
   const table = formatTable([headings, ...rows])
-  if (widthOf(table) <= columns) return table
+  // Of years there are more lines than a call may have arguments.
+  if (table.split('\n').every(line => line.length <= columns)) return table
   const factsOf = (row: Row) => row.map((cell, at) => [headings[at]!, cell])
   return rows
     .map(row => factsOf(row).filter(([, cell]) => cell !== ''))
@@ -38,8 +39,6 @@ export function layFacts(facts: readonly Row[], columns: number): string {
 /** Between two columns. */
 const GAP = 2
 
-const widthOf = (text: string): number => Math.max(...text.split('\n').map(line => line.length))
-
 /** Lines of this width at most, broken between words; a longer word has a line of its own. */
 export function broken(text: string, columns: number): string[] {
   const lines: string[] = []
@@ -51,6 +50,6 @@ export function broken(text: string, columns: number): string[] {
   return lines.map(line => line.trim())
 }
 
-/** The same where the first line is one of a list: the others hang below it. */
+/** The same in one text, whose other lines stand that far from the edge. */
 export const hanging = (text: string, columns: number, indent: number): string =>
   broken(text, columns - indent).join(`\n${' '.repeat(indent)}`)

@@ -80,7 +80,10 @@ const INDENT = 4
 
 /** A person follows what happens to doors; retransmissions are no news. */
 const sayLine = (entry: TrailEntry): void => {
-  for (const line of linesOf(entry)) print(`${hanging(line, terminalColumns(), INDENT)}\n`)
+  const columns = terminalColumns()
+  for (const line of linesOf(entry)) {
+    print(`${line.length <= columns ? line : hanging(line, columns, INDENT)}\n`)
+  }
 }
 
 export const linesOf = ({ at, event }: TrailEntry): string[] =>

@@ -17,6 +17,11 @@ describe('a table', () => {
     expect(layTable(HEADINGS, ROWS, Number.POSITIVE_INFINITY)).toBe(table)
   })
 
+  it('may be longer than a call may have arguments', () => {
+    const rows = Array.from({ length: 300_000 }, (_, i) => [`${i}`])
+    expect(layTable(['N'], rows, 80).split('\n')).toHaveLength(rows.length + 2)
+  })
+
   it('has a line for each cell where there is not, and none for an empty one', () => {
     expect(layTable(HEADINGS, ROWS, 57)).toBe(`GRANT     3f1c00a1b2c3d4e5
 SERVICES  ssh, wiki
