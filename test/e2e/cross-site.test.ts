@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { lacking } from '../server/commands/cli.ts'
 import { type Kit, kit, until } from '../server/kit.ts'
 import { type Door, freePort, makeDoor } from '../server/listeners/http.ts'
@@ -16,14 +16,18 @@ describe.skipIf(lacking(hasBrowser))('a page of another site', () => {
   let door: Door
   let k: Kit
   beforeAll(async () => {
+    browser = await openBrowser()
+  })
+  beforeEach(async () => {
     k = kit({ host: { listensOnLoopback: true } })
-    ;[browser, door] = await Promise.all([openBrowser(), makeDoor()])
+    door = await makeDoor()
     await door.listener.start(k.gatekeeper.judge)
   })
-  afterAll(async () => {
+  afterEach(async () => {
     elsewhere.close()
-    await Promise.all([browser.close(), door.listener.stop()])
+    await door.listener.stop()
   })
+  afterAll(() => browser?.close())
 
   it('can neither have a code tried by a picture, nor by a form that sends itself', async () => {
     const gate = `http://127.0.0.1:${door.port}`

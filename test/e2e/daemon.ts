@@ -102,6 +102,7 @@ export class Daemon {
     const command = [...this.#program, 'run', '--config', this.configFile]
     const child = this.#place.spawn(command, { stdio: 'pipe' })
     this.#process = child
+    const ended = once(child, 'close')
     this.output.length = 0
     const collect = (chunk: Buffer) => this.output.push(String(chunk))
     child.stdout!.on('data', collect)
@@ -111,7 +112,10 @@ export class Daemon {
       ({ text, ended }) => text.includes('"msg":"ready"') || ended !== null,
       15_000,
     )
-    if (child.exitCode !== null) throw new Error(`the daemon ended: ${this.output.join('')}`)
+    if (child.exitCode === null) return
+    // Why it did may come a little later than that it did.
+    await ended
+    throw new Error(`the daemon ended: ${this.output.join('')}`)
   }
 
   async end(signal: NodeJS.Signals): Promise<number | null> {

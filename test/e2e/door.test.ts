@@ -1,5 +1,6 @@
-import { existsSync } from 'node:fs'
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
+import { once } from 'node:events'
+import { existsSync, rmSync } from 'node:fs'
+import { afterAll, afterEach, beforeAll, expect, it, onTestFailed, onTestFinished } from 'vitest'
 import { describeWithNamespaces, type Lab } from '../netns/lab.ts'
 import { GUARD_BACKENDS, GUARD_PROGRAMS, type GuardBackend } from '../netns/rights.ts'
 import { until } from '../server/kit.ts'
@@ -55,9 +56,22 @@ function throughTheDoor(backend: GuardBackend): void {
 
   afterAll(() => scene?.close())
 
-  const somebody = (services = 'ssh') => scene.somebody(services)
+  const somebody = async (services = 'ssh') => {
+    const enrolment = await scene.somebody(services)
+    // The next try begins with a door that is shut.
+    onTestFailed(async () => {
+      await client.run(['close', enrolment.user])
+    })
+    return enrolment
+  }
 
   const places = () => [lab.server.v4, lab.server.v6]
+
+  const login = () => {
+    const session = sshd.login(lab.client, lab.server.v4, SSH)
+    onTestFinished(() => session.end())
+    return session
+  }
 
   const closes = (port: number, address: string) =>
     until(
@@ -75,13 +89,12 @@ function throughTheDoor(backend: GuardBackend): void {
     const knocked = await client.knock(alice, 'ssh')
     expect(knocked).toMatchObject({ status: 0, said: { status: 'opened', lifetime: LIFETIME_S } })
 
-    const session = sshd.login(lab.client, lab.server.v4, SSH)
+    const session = login()
     expect(await session.speaks('hello')).toBe(true)
     expect(await lab.stranger.probe('tcp', lab.server.v4, SSH)).toBe('silent')
     await closes(SSH, lab.server.v4)
     expect(await lab.stranger.probe('tcp', lab.server.v4, SSH)).toBe('silent')
     expect(await session.speaks('still here')).toBe(true)
-    session.end()
   })
 
   it('opens for IPv6 as for IPv4', async () => {
@@ -109,10 +122,13 @@ function throughTheDoor(backend: GuardBackend): void {
     const code = await oathtool(alice.secret)
     expect((await client.knock(alice, 'ssh', '--otp', code)).status).toBe(0)
     await daemon.end('SIGKILL')
-    expect(await lab.client.probe('tcp', lab.server.v4, SSH, { limitMs: 2000 })).toBe('open')
-    await closes(SSH, lab.server.v4)
-    expect(await lab.stranger.probe('tcp', lab.server.v4, SSH)).toBe('silent')
-    await daemon.start()
+    try {
+      expect(await lab.client.probe('tcp', lab.server.v4, SSH, { limitMs: 2000 })).toBe('open')
+      await closes(SSH, lab.server.v4)
+      expect(await lab.stranger.probe('tcp', lab.server.v4, SSH)).toBe('silent')
+    } finally {
+      await daemon.start()
+    }
     const again = await client.knock(alice, 'ssh', '--otp', code)
     expect(again.said).toMatchObject({ reason: 'factor-used' })
   })
@@ -129,6 +145,9 @@ function throughTheDoor(backend: GuardBackend): void {
           fib daddr type local tcp dport ${PUBLISHED} dnat to ${lab.container.v4}:80
         }
       }`)
+    onTestFinished(async () => {
+      await lab.server.nft('delete table ip published')
+    })
     const alice = await somebody('app')
     expect(await lab.client.probe('tcp', lab.server.v4, PUBLISHED)).toBe('silent')
     expect((await client.knock(alice, 'app')).status).toBe(0)
@@ -136,7 +155,6 @@ function throughTheDoor(backend: GuardBackend): void {
     expect(await lab.stranger.probe('tcp', lab.server.v4, PUBLISHED)).toBe('silent')
     await closes(PUBLISHED, lab.server.v4)
     expect(await session.speaks()).toBe(true)
-    await lab.server.nft('delete table ip published')
   })
 
   it('takes the codes of a real authenticator, each once', async () => {
@@ -151,7 +169,7 @@ function throughTheDoor(backend: GuardBackend): void {
   it('has guard and grants back within two seconds after nft flush ruleset', async () => {
     const alice = await somebody()
     expect((await client.knock(alice, 'ssh', '--lifetime', '30s')).status).toBe(0)
-    const session = sshd.login(lab.client, lab.server.v4, SSH)
+    const session = login()
     expect(await session.speaks('before')).toBe(true)
     await lab.server.run('nft', 'flush', 'ruleset')
     const flushedAt = performance.now()
@@ -163,13 +181,15 @@ function throughTheDoor(backend: GuardBackend): void {
     expect(performance.now() - flushedAt).toBeLessThan(2000)
     expect(await lab.client.probe('tcp', lab.server.v4, SSH, { limitMs: 2000 })).toBe('open')
     expect(await session.speaks('after')).toBe(true)
-    session.end()
     await client.close(alice)
     await closes(SSH, lab.server.v4)
   })
 
   it('answers from the address that was knocked at', async () => {
     await lab.server.address('eth0', '10.77.0.99/16')
+    onTestFinished(async () => {
+      await lab.server.run('ip', 'address', 'del', '10.77.0.99/16', 'dev', 'eth0')
+    })
     await until(
       () => daemon.output.join(''),
       output => output.includes('"address":"10.77.0.99"'),
@@ -190,6 +210,9 @@ function throughTheDoor(backend: GuardBackend): void {
       table inet beside {
         chain input { type filter hook input priority filter; udp dport 62301 drop; }
       }`)
+    onTestFinished(async () => {
+      await lab.server.nft('delete table inet beside')
+    })
     // As it comes, and with a payload of a packet's length, which gets as far as the daemon.
     for (const payload of [[], ['--data-length', '256']]) {
       const scanned = await lab.stranger.run(
@@ -203,7 +226,6 @@ function throughTheDoor(backend: GuardBackend): void {
         'open|filtered no-response',
       ])
     }
-    await lab.server.nft('delete table inet beside')
   })
 
   it('sends nobody a byte but whoever sends a good packet', async () => {
@@ -212,6 +234,11 @@ function throughTheDoor(backend: GuardBackend): void {
       ['tcpdump', '-i', 'eth0', '-U', '-w', file, 'src host 10.77.0.1 and (udp or icmp)'],
       { stdio: ['ignore', 'ignore', 'pipe'] },
     )
+    onTestFinished(async () => {
+      dump.kill()
+      await once(dump, 'exit')
+      rmSync(file)
+    })
     await until(
       () => existsSync(file),
       there => there,
@@ -223,7 +250,6 @@ function throughTheDoor(backend: GuardBackend): void {
     expect(knocked.status).toBe(0)
     const sent = async () => (await lab.server.run('tcpdump', '-nr', file)).trim().split('\n')
     const lines = await until(sent, seen => seen.some(line => line.includes('length 128')))
-    dump.kill()
     const strangers = lines.filter(line => !line.includes(`> ${lab.client.v4}.`))
     expect(strangers).toEqual([])
     expect(lines.every(line => line.includes('length 128'))).toBe(true)

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { Client, Daemon, type Enrolment, HERE, oathtool } from './daemon.ts'
 
 /*
@@ -55,6 +55,7 @@ describe('what goes wrong', () => {
   let client: Client
   let alice: Enrolment
   let knocks: number
+  let people = 0
 
   beforeAll(async () => {
     knocks = await freePort()
@@ -69,6 +70,13 @@ describe('what goes wrong', () => {
     await daemon?.remove()
     client?.remove()
   })
+
+  /** Somebody of whose codes none is used. */
+  async function someone(): Promise<Enrolment> {
+    const enrolled = await daemon.enrol(`person-${++people}`, 'web')
+    await client.add(enrolled)
+    return enrolled
+  }
 
   const ledger = () => {
     const folder = `${daemon.folder}/state/ledger`
@@ -90,13 +98,13 @@ describe('what goes wrong', () => {
   )
 
   it('no way to the server', async () => {
-    const far = {
+    const traveller = new Client(HERE)
+    onTestFinished(() => traveller.remove())
+    await traveller.add({
       ...alice,
-      user: 'far',
       invitation: alice.invitation.replace('127.0.0.1', '[::ffff:0:1]'),
-    }
-    await client.add(far)
-    const { status, stderr } = await client.run(['knock', 'far', 'web', '--otp', '123456'])
+    })
+    const { status, stderr } = await traveller.run(['knock', 'alice', 'web', '--otp', '123456'])
     expect(status).toBe(3)
     expect(oneLine(stderr)).toMatch(/^oneknock: /)
   })
@@ -108,8 +116,9 @@ describe('what goes wrong', () => {
   })
 
   it('a service that there is not', async () => {
-    const otp = await oathtool(alice.secret)
-    const { status, stderr } = await client.run(['knock', 'alice', 'attic', '--otp', otp])
+    const { user, secret } = await someone()
+    const otp = await oathtool(secret)
+    const { status, stderr } = await client.run(['knock', user, 'attic', '--otp', otp])
     expect(status).toBe(4)
     expect(oneLine(stderr)).toContain('attic')
   })
@@ -173,9 +182,11 @@ describe('what goes wrong', () => {
   })
 
   it('after all that, the daemon still opens', async () => {
-    const bob = await daemon.enrol('bob', 'web')
-    await client.add(bob)
-    expect((await client.knock(bob, 'web')).status).toBe(0)
+    expect((await client.knock(await someone(), 'web')).status).toBe(0)
+  })
+
+  it('and ends when it is told to', async () => {
+    onTestFinished(() => daemon.start())
     expect(await daemon.end('SIGTERM')).toBe(0)
   })
 })

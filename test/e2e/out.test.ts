@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { describeWithNamespaces, type Lab, openLab } from '../netns/lab.ts'
 import { until } from '../server/kit.ts'
 import { buildDaemon, Client, Daemon } from './daemon.ts'
@@ -51,15 +51,18 @@ describeWithNamespaces('who is out is out', () => {
           fib daddr type local udp dport 8081 dnat to ${container.v4}:81
         }
       }`)
+  })
+  beforeEach(() => {
     client = new Client(lab.client)
   })
   afterEach(async () => {
+    client.remove()
     await daemon?.remove()
+    daemon = undefined
     await Promise.all([lab.client, lab.server, lab.container].map(host => host.rest()))
   })
   afterAll(async () => {
     await lab?.close()
-    client?.remove()
     program?.remove()
   })
 
@@ -67,7 +70,7 @@ describeWithNamespaces('who is out is out', () => {
   const verses = async () => (await lab.container.recited()) + (await lab.server.recited())
 
   /** All four services heard by somebody who was let in. */
-  const listening = async (service: string, name: string) => {
+  const listening = async (service: string) => {
     const { server, container } = lab
     daemon = new Daemon(server, program.path, config(service))
     await daemon.start()
@@ -75,7 +78,7 @@ describeWithNamespaces('who is out is out', () => {
       ...[server.recite('tcp', 22), server.recite('udp', 5000)],
       ...[container.recite('tcp', 80), container.recite('udp', 81)],
     ])
-    const alice = { ...(await daemon.enrol('alice', 'all')), user: `alice-${name}` }
+    const alice = await daemon.enrol('alice', 'all')
     await client.add(alice)
     expect((await client.knock(alice, 'all')).status).toBe(0)
     const sessions = await Promise.all(
@@ -98,7 +101,7 @@ describeWithNamespaces('who is out is out', () => {
   it.each(['remove', 'lock'])(
     'user %s: not a byte more, with the servers still sending',
     async how => {
-      const listener = await listening(AN_HOUR, how)
+      const listener = await listening(AN_HOUR)
       const out = await listener.daemon.command('user', how, 'alice')
       expect(out).toMatchObject({ status: 0, stderr: expect.stringContaining('taken it up') })
       await expectSilence(listener)
@@ -108,7 +111,7 @@ describeWithNamespaces('who is out is out', () => {
   )
 
   it('the end of a grant, where it cuts: not a byte more, with the servers still sending', async () => {
-    const listener = await listening(CUT_SOON, 'cut')
+    const listener = await listening(CUT_SOON)
     const doors = () => lab.server.run('nft', 'list', 'set', 'inet', 'oneknock', 'host_open4_32')
     expect(await doors(), 'the machine was too slow for this test').toContain('elements')
     await until(doors, listed => !listed.includes('elements'), 15_000)

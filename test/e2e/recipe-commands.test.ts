@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseNetwork } from '@oneknock/shared'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { loadConfig } from '../../server/src/config.ts'
 import { systemClock } from '../../server/src/core/clock.ts'
 import { ExecHook } from '../../server/src/hooks/exec.ts'
@@ -23,6 +23,9 @@ const KEY = 'HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw='
 const PLACE = '/run'
 /** Of its own: whoever else runs one has a socket by its name on this host. */
 const TUNNEL = `okx${process.pid}`
+/** Programs that a recipe starts, and that only take down with what. */
+const FAKES = ['systemctl', 'aws'] as const
+type Fake = (typeof FAKES)[number]
 
 describe.skipIf(lacking(isRoot))('commands that open and close', () => {
   let folder: string
@@ -40,8 +43,8 @@ describe.skipIf(lacking(isRoot))('commands that open and close', () => {
       'wireguard-peer',
       scriptOf({ '/etc/wireguard/peers': join(folder, 'peers'), wg0: TUNNEL }, inTunnel),
     )
-    for (const fake of ['systemctl', 'aws']) {
-      program(`fake-${fake}`, `#!/bin/sh\necho "$@" >> ${join(folder, `fake-${fake}.log`)}\n`)
+    for (const fake of FAKES) {
+      program(`fake-${fake}`, `#!/bin/sh\necho "$@" >> ${logFile(fake)}\n`)
     }
     writeFileSync(join(folder, 'peers', 'alice.key'), KEY)
     writeFileSync(join(folder, 'peers', 'alice.ips'), '10.9.0.7/32')
@@ -68,6 +71,10 @@ describe.skipIf(lacking(isRoot))('commands that open and close', () => {
       await once(child, 'exit')
     }
     if (folder) rmSync(folder, { recursive: true })
+  })
+
+  afterEach(() => {
+    for (const fake of FAKES) rmSync(logFile(fake), { force: true })
   })
 
   const configuration = () =>
@@ -135,10 +142,8 @@ describe.skipIf(lacking(isRoot))('commands that open and close', () => {
     until: Date.now() + 60_000,
     ...(user && { user }),
   })
-  const logOf = (fake: string) =>
-    readFileSync(join(folder, `fake-${fake}.log`), 'utf8')
-      .trim()
-      .split('\n')
+  const logFile = (fake: Fake) => join(folder, `fake-${fake}.log`)
+  const logOf = (fake: Fake) => readFileSync(logFile(fake), 'utf8').trim().split('\n')
 
   it('a unit', async () => {
     await hook.open(opening('backup'))

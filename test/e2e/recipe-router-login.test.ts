@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../server/src/core/clock.ts'
 import { lacking } from '../server/commands/cli.ts'
 import { hasSmtpServer, SmtpServer } from '../server/delivery/smtp.ts'
@@ -78,6 +78,12 @@ describe.skipIf(lacking(hasSmtpServer))('a temporary router login by message', (
     writeFileSync(file, line + readFileSync(file, 'utf8'), { mode: 0o600 })
     await client.add(anna)
     expect((await daemon.command('reload')).stderr).toBe('')
+    mails = (await smtp.mails(0)).length
+  })
+  /** With them goes what was made for them. */
+  afterEach(async () => {
+    expect(await daemon.command('user', 'remove', anna.user)).toMatchObject({ status: 0 })
+    await nothing()
   })
 
   /** What the mail says that came last. */
@@ -127,8 +133,9 @@ describe.skipIf(lacking(hasSmtpServer))('a temporary router login by message', (
     expect((await client.knock(anna, '--lifetime', '3s')).status).toBe(0)
     await letter()
     await daemon.end('SIGKILL')
-    expect(router.logins()).toHaveLength(1)
+    const left = router.logins()
     await daemon.start()
+    expect(left).toHaveLength(1)
     await nothing()
   })
 

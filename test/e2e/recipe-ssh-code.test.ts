@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseTotpSecret, totpCode, totpStep } from '@oneknock/shared'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { freeTcpPort } from '../server/admin/gateway.ts'
 import { canMount, isRoot, lacking } from '../server/commands/cli.ts'
 import { makeKey } from '../server/hooks/sshd.ts'
@@ -28,7 +28,6 @@ describe.skipIf(lacking(isRoot && canMount && hasPrograms))('a code behind ssh k
   let program: Awaited<ReturnType<typeof buildDaemon>>
   let daemon: Daemon
   let secret: string
-  let steps = 0
   const running: ChildProcess[] = []
 
   beforeAll(async () => {
@@ -37,7 +36,6 @@ describe.skipIf(lacking(isRoot && canMount && hasPrograms))('a code behind ssh k
     program = await buildDaemon()
     // As another account than root, which becomes that account for what belongs to it.
     daemon = new Daemon({ ...HERE }, program.path, () => CONFIG)
-    ;({ secret } = await daemon.enrol('anna', 'none'))
     write('oneknockd', 0o755, [
       '#!/bin/sh',
       `exec ${process.execPath} ${program.path} --config ${daemon.configFile} "$@"`,
@@ -71,8 +69,13 @@ describe.skipIf(lacking(isRoot && canMount && hasPrograms))('a code behind ssh k
     makeKey(folder, 'host')
   }, 60_000)
 
-  afterEach(() => {
+  /** With a secret of which no code is used. */
+  beforeEach(async () => {
+    ;({ secret } = await daemon.enrol('anna', 'none'))
+  })
+  afterEach(async () => {
     for (const child of running.splice(0)) child.kill('SIGKILL')
+    expect(await daemon.command('user', 'remove', 'anna')).toMatchObject({ status: 0 })
   })
   afterAll(async () => {
     await daemon?.remove()
@@ -86,8 +89,7 @@ describe.skipIf(lacking(isRoot && canMount && hasPrograms))('a code behind ssh k
     chmodSync(path, mode)
   }
 
-  /** Each code is good once, and the next one is good already. */
-  const nextCode = () => totpCode(parseTotpSecret(secret)!, totpStep(Date.now()) + steps++)
+  const codeOfNow = () => totpCode(parseTotpSecret(secret)!, totpStep(Date.now()))
 
   async function startSshd(...own: readonly string[]): Promise<number> {
     const port = await freeTcpPort()
@@ -157,7 +159,7 @@ describe.skipIf(lacking(isRoot && canMount && hasPrograms))('a code behind ssh k
 
   it('is asked for by PAM, after the key', async () => {
     const port = await startSshd(recipe.file('/etc/ssh/sshd_config.d/oneknock.conf'))
-    const code = nextCode()
+    const code = codeOfNow()
     expect(await said(ssh(port, 'wrong', 'echo', 'in'))).toMatchObject({ status: 255 })
     expect(await said(ssh(port, code, 'echo', 'in'))).toEqual({ status: 0, text: 'in\n' })
     expect(await said(ssh(port, code, 'echo', 'in'))).toMatchObject({ status: 255 })
@@ -172,7 +174,7 @@ describe.skipIf(lacking(isRoot && canMount && hasPrograms))('a code behind ssh k
         '/usr/local/bin/after-a-code': join(folder, 'after-a-code'),
       }),
     )
-    const code = nextCode()
+    const code = codeOfNow()
     const right = await said(ssh(port, '', '-tt', 'echo', 'so', 'far'), code)
     expect(right).toMatchObject({ status: 0, text: expect.stringContaining('so far') })
     expect(right.text).not.toContain(code)

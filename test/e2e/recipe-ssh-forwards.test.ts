@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { describeWithNamespaces, type Lab, openLab } from '../netns/lab.ts'
 import { makeKey } from '../server/hooks/sshd.ts'
 import { until } from '../server/kit.ts'
@@ -36,6 +36,8 @@ describeWithNamespaces('ssh forwards behind a code', () => {
   let anna: Enrolment
   let folder: string
   let keys: string
+  /** What the recipe adds to her file. */
+  let line: string
 
   beforeAll(async () => {
     ;[lab, program] = await Promise.all([openLab(), buildDaemon()])
@@ -51,24 +53,33 @@ describeWithNamespaces('ssh forwards behind a code', () => {
     keys = join(daemon.folder, 'state', 'jump.keys')
     await startSshd()
     for (const port of [993, 5432, 80]) await startInner(port)
-    anna = await daemon.enrol('anna', 'ssh,forwards')
     const [laptop, desk] = [makeKey(folder, 'laptop'), makeKey(folder, 'desk')]
-    const line = recipe.file('/etc/oneknock/users/anna.toml', {
+    line = recipe.file('/etc/oneknock/users/anna.toml', {
       'ssh-ed25519 AAAA… anna@laptop': `${laptop} anna@laptop`,
       'ssh-ed25519 AAAA… anna@desk': `${desk} anna@desk`,
     })
+    await daemon.start()
+  }, 60_000)
+
+  /** With a secret of which no code is used. */
+  beforeEach(async () => {
+    anna = await daemon.enrol('anna', 'ssh,forwards')
     const file = join(daemon.folder, 'users', 'anna.toml')
     writeFileSync(file, line + readFileSync(file, 'utf8'))
     chownSync(file, 65534, 65534)
+    expect(await daemon.command('reload')).toMatchObject({ status: 0 })
     client = new Client(lab.client)
     await client.add(anna)
-    await daemon.start()
-  }, 60_000)
+  })
+  /** With her go her grants. */
+  afterEach(async () => {
+    client.remove()
+    expect(await daemon.command('user', 'remove', 'anna')).toMatchObject({ status: 0 })
+  })
 
   afterAll(async () => {
     await daemon?.remove()
     await lab?.close()
-    client?.remove()
     program?.remove()
     if (folder) rmSync(folder, { recursive: true })
   })
@@ -130,6 +141,7 @@ describeWithNamespaces('ssh forwards behind a code', () => {
   })
 
   it('forwards nowhere else, listens for nobody, runs nothing', async () => {
+    expect(await client.knock(anna)).toMatchObject({ status: 0 })
     for (const to of ['10.88.0.2:80', '10.88.0.2:5432', '127.0.0.1:22']) {
       const { stdout, stderr } = await forward(to)
       expect({ to, stdout }).toEqual({ to, stdout: '' })
@@ -145,6 +157,8 @@ describeWithNamespaces('ssh forwards behind a code', () => {
   })
 
   it('ends with the grant', async () => {
+    expect(await client.knock(anna)).toMatchObject({ status: 0 })
+    expect(readFileSync(keys, 'utf8')).not.toBe('')
     await client.close(anna)
     await until(
       () => readFileSync(keys, 'utf8'),

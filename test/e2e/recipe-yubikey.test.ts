@@ -156,6 +156,7 @@ describeWithNamespaces('a YubiKey in front of any service', () => {
       expect(stdout).toMatch(/^ok {4}device /m)
     } finally {
       client.remove()
+      await daemon.command('user', 'remove', 'bert')
       await lab.server.nft('table inet dropping\ndelete table inet dropping')
     }
   })

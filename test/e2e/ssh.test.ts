@@ -209,14 +209,15 @@ describeWithNamespaces('ssh behind a door', () => {
     await lab.client.run('sysctl', '-qw', 'net.ipv4.conf.eth0.promote_secondaries=1')
     await somebody()
     const watch = laptop.start(['oneknock', 'knock', 'home', '--watch', '--close', '--json'])
+    const ended = once(watch, 'close')
     let said = ''
     watch.stdout!.on('data', chunk => {
       said += chunk
     })
     const seen = () => said.split('\n').filter(line => line.includes('"opened"'))
-    await until(seen, lines => lines.length === 1, 10_000)
-    expect(await lab.client.probe('tcp', lab.server.v4, SSH, { limitMs: 2000 })).toBe('open')
     try {
+      await until(seen, lines => lines.length === 1, 10_000)
+      expect(await lab.client.probe('tcp', lab.server.v4, SSH, { limitMs: 2000 })).toBe('open')
       await lab.client.run('ip', 'address', 'add', `${moved}/16`, 'dev', 'eth0')
       await lab.client.run('ip', 'address', 'del', `${lab.client.v4}/16`, 'dev', 'eth0')
       const lines = await until(seen, found => found.length === 2, 45_000)
@@ -224,11 +225,13 @@ describeWithNamespaces('ssh behind a door', () => {
       expect(said).toContain('"moved"')
       expect(await lab.client.probe('tcp', lab.server.v4, SSH, { limitMs: 2000 })).toBe('open')
       watch.kill('SIGTERM')
-      expect(await once(watch, 'close')).toEqual([0, null])
+      expect(await ended).toEqual([0, null])
       expect(await lab.client.probe('tcp', lab.server.v4, SSH)).toBe('silent')
     } finally {
-      await lab.client.run('ip', 'address', 'add', `${lab.client.v4}/16`, 'dev', 'eth0')
-      await lab.client.run('ip', 'address', 'del', `${moved}/16`, 'dev', 'eth0')
+      watch.kill()
+      await ended
+      await lab.client.run('ip', 'address', 'replace', `${lab.client.v4}/16`, 'dev', 'eth0')
+      await lab.client.tryRun(['ip', 'address', 'del', `${moved}/16`, 'dev', 'eth0'])
     }
   }, 90_000)
 

@@ -75,18 +75,25 @@ export class Sshd {
   }
 }
 
+/** How long a login and a line may take, on a busy machine. */
+const PATIENCE_MS = 15_000
+
 export class SshSession {
   readonly #child: ChildProcess
   readonly #lines: Interface
+  readonly #over = new AbortController()
 
   constructor(child: ChildProcess) {
     this.#child = child
     this.#lines = createInterface({ input: child.stdout! })
+    child.once('exit', () => this.#over.abort())
+    child.stdin!.on('error', () => {})
   }
 
-  /** Whether a line comes back through the session. */
+  /** Whether a line comes back through the session; rejects once none can. */
   async speaks(line: string): Promise<boolean> {
-    const answer = once(this.#lines, 'line', { signal: AbortSignal.timeout(5000) })
+    const signal = AbortSignal.any([this.#over.signal, AbortSignal.timeout(PATIENCE_MS)])
+    const answer = once(this.#lines, 'line', { signal })
     this.#child.stdin!.write(`${line}\n`)
     const [back] = await answer
     return back === line

@@ -59,6 +59,15 @@ export class SmtpServer {
     return this.#mails
   }
 
+  /** The first that says this. */
+  mail(text: string): Promise<Mail> {
+    return vi.waitFor(() => {
+      const mail = this.#mails.find(({ content }) => content.includes(text))
+      if (!mail) throw new Error(`no mail says ${text}`)
+      return mail
+    }, 15_000)
+  }
+
   async stop(): Promise<void> {
     if (this.#child.killed) return
     this.#child.kill('SIGKILL')
