@@ -9,7 +9,7 @@ import {
   totpCode,
   totpStep,
 } from '@oneknock/shared'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { askDaemon } from '../../server/src/control.ts'
 import { buildDaemon, Daemon, HERE } from '../e2e/daemon.ts'
 import { freeUdpPort, Knocker } from './knocker.ts'
@@ -26,6 +26,10 @@ let added: {
 
 beforeAll(async () => {
   program = await buildDaemon()
+}, 60_000)
+afterAll(() => program?.remove())
+
+beforeEach(async () => {
   const port = await freeUdpPort()
   daemon = new Daemon(
     HERE,
@@ -44,12 +48,10 @@ exec = { open = ["/bin/sh", "-c", "env; exit 3"] }
   added = JSON.parse((await daemon.command(...command)).stdout)
   knocker = new Knocker(added.invitation)
   await daemon.start()
-}, 60_000)
-
-afterAll(async () => {
+})
+afterEach(async () => {
   knocker?.close()
   await daemon?.remove()
-  program?.remove()
 })
 
 /** Every way in which bytes might be written. */

@@ -1,26 +1,47 @@
-import type { ChildProcess } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { until } from '../kit.ts'
-import type { Knocker } from '../knocker.ts'
 import { codeOf, type Enrolled, Gateway } from './gateway.ts'
 
 let g: Gateway
-let alice: Enrolled
-let bob: Enrolled
-let daemon: ChildProcess
-let laptop: Knocker
 /** What `audit tail --follow` has printed. */
 let followed = ''
 
-const ledger = () => join(g.state, 'ledger')
-const newest = () => join(ledger(), readdirSync(ledger()).sort().at(-1)!)
+/** The files of the ledger, oldest first. */
+const files = (of: Gateway): string[] => {
+  const ledger = join(of.state, 'ledger')
+  const names = readdirSync(ledger).filter(name => name.endsWith('.jsonl'))
+  return names.sort().map(name => join(ledger, name))
+}
+
+/** A wrong code, a right one, a code that was used, and the door closed again; and somebody else. */
+async function live(at: Gateway, alice: Enrolled, bob: Enrolled): Promise<void> {
+  const laptop = at.knocker(alice)
+  const right = { kind: 'totp', code: codeOf(alice) } as const
+  const wrong = { kind: 'totp', code: right.code === '000000' ? '000001' : '000000' } as const
+  await laptop.ask({ factor: wrong })
+  await laptop.ask({ factor: right })
+  await laptop.ask({ factor: right })
+  await laptop.ask({ verb: 'close' })
+  await at.letIn(bob)
+}
+
+/** Another one, of the same life, whose daemon has ended: to be damaged. */
+async function ended(): Promise<Gateway> {
+  const other = await Gateway.make()
+  onTestFinished(() => other.remove())
+  const people = [await other.add('alice'), await other.add('bob')] as const
+  const daemon = await other.start()
+  await live(other, ...people)
+  await other.end(daemon)
+  return other
+}
 
 beforeAll(async () => {
   g = await Gateway.make()
-  ;[alice, bob] = await Promise.all([g.add('alice'), g.add('bob')])
-  daemon = await g.start()
+  const [alice, bob] = await Promise.all([g.add('alice'), g.add('bob')])
+  await g.start()
   const follower = g.spawn('audit', 'tail', '--follow', '--json')
   follower.stdout!.on('data', chunk => {
     followed += chunk
@@ -30,15 +51,7 @@ beforeAll(async () => {
     text => text.includes('"started"'),
     30_000,
   )
-  // A wrong code, a right one, a code that was used, and the door closed again; and somebody else.
-  laptop = g.knocker(alice)
-  const right = { kind: 'totp', code: codeOf(alice) } as const
-  const wrong = { kind: 'totp', code: right.code === '000000' ? '000001' : '000000' } as const
-  await laptop.ask({ factor: wrong })
-  await laptop.ask({ factor: right })
-  await laptop.ask({ factor: right })
-  await laptop.ask({ verb: 'close' })
-  await g.letIn(bob)
+  await live(g, alice, bob)
 })
 afterAll(() => g.remove())
 
@@ -130,22 +143,22 @@ describe('audit verify', () => {
     expect(verified).toMatchObject({ whole: true, files: 1 })
     expect(verified.head).toEqual(await g.json('audit', 'head'))
     expect(verified.lines).toBe(verified.head.seq)
-    const lastLine = readFileSync(newest(), 'utf8').trimEnd().split('\n').at(-1)!
+    const lastLine = readFileSync(files(g).at(-1)!, 'utf8').trimEnd().split('\n').at(-1)!
     expect(JSON.parse(lastLine).hash).toBe(verified.head.hash)
   })
 
   it('names the first bad line, and repair says what it would cost before it does it', async () => {
-    await g.end(daemon)
-    const file = newest()
+    const other = await ended()
+    const file = files(other).at(-1)!
     const lines = readFileSync(file, 'utf8').split('\n')
     writeFileSync(file, lines.with(3, lines[3]!.replace('alice', 'mallo')).join('\n'))
     const line = `${file}: line 4 does not carry the hash`
     for (const command of ['verify', 'show']) {
-      const { status, stderr } = await g.run('audit', command)
+      const { status, stderr } = await other.run('audit', command)
       expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(line) })
     }
     const damaged = readFileSync(file)
-    const refused = await g.run('audit', 'repair')
+    const refused = await other.run('audit', 'repair')
     expect(refused).toMatchObject({ status: 1, stdout: '' })
     expect(refused.stderr).toContain('used codes may be accepted again')
     expect(refused.stderr).toContain(
@@ -153,40 +166,31 @@ describe('audit verify', () => {
     )
     expect(readFileSync(file)).toEqual(damaged)
 
-    const repaired = await g.json('audit', 'repair', '--accept-forgetting')
+    const repaired = await other.json('audit', 'repair', '--accept-forgetting')
     expect(repaired.repaired).toMatchObject([{ file, lostBytes: expect.any(Number) }])
     expect(readFileSync(repaired.repaired[0].aside)).toEqual(damaged)
-    expect(await g.json('audit', 'verify')).toMatchObject({ whole: true, lines: 3 })
-    expect((await g.run('audit', 'repair')).stdout).toContain('needs no repair')
+    expect(await other.json('audit', 'verify')).toMatchObject({ whole: true, lines: 3 })
+    expect((await other.run('audit', 'repair')).stdout).toContain('needs no repair')
   })
 
   it('is not to be had under a running daemon', async () => {
-    daemon = await g.start()
     const refused = await g.run('audit', 'repair', '--accept-forgetting')
     expect(refused.status).toBe(1)
     expect(refused.stderr).toContain('another daemon runs')
   })
 
   it('names the first bad line where an older file is damaged, and a newer one too', async () => {
-    await g.end(daemon)
-    const { lines, files } = await g.json('audit', 'verify')
-    expect(files).toBe(2)
-    expect(lines).toBeGreaterThan(4)
-    const [older, newer] = [2, 1].map(fromEnd =>
-      join(
-        ledger(),
-        readdirSync(ledger())
-          .filter(name => name.endsWith('.jsonl'))
-          .sort()
-          .at(-fromEnd)!,
-      ),
-    )
+    const other = await ended()
+    await other.end(await other.start())
+    const [older, newer, ...more] = files(other)
+    expect(more).toEqual([])
+    expect((await other.json('audit', 'verify')).files).toBe(2)
     for (const file of [newer!, older!]) {
       const written = readFileSync(file, 'utf8').split('\n')
       const change = written[1]!.replace(/"at":\d/, '"at":9')
       expect(change).not.toBe(written[1])
       writeFileSync(file, written.with(1, change).join('\n'))
-      const { status, stderr } = await g.run('audit', 'verify')
+      const { status, stderr } = await other.run('audit', 'verify')
       expect(status).toBe(1)
       expect(stderr).toContain(`${file}: line 2 does not carry the hash`)
     }

@@ -1,6 +1,6 @@
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest'
 import type { Finding } from '../../../server/src/doctor/finding.ts'
 import { buildDaemon, Daemon } from '../../e2e/daemon.ts'
 import { describeWithNamespaces, type Lab, openLab } from '../../netns/lab.ts'
@@ -183,6 +183,9 @@ describeWithNamespaces('oneknockd doctor', () => {
     const file = join(daemon.folder, 'users', 'alice.toml')
     chmodSync(file, 0o640)
     await lab.server.run('ip', 'link', 'add', 'past', 'link', 'eth1', 'type', 'macvlan')
+    onTestFinished(async () => {
+      await lab.server.run('ip', 'link', 'del', 'past')
+    })
     const { status, about } = await doctor()
     expect(status).toBe(1)
     expect(about('files')).toMatchObject([{ state: 'problem', remedy: `chmod 600 ${file}` }])
@@ -190,7 +193,6 @@ describeWithNamespaces('oneknockd doctor', () => {
     expect(about('unseen traffic')).toMatchObject([
       { state: 'warning', found: expect.stringContaining('past is macvlan') },
     ])
-    await lab.server.run('ip', 'link', 'del', 'past')
     const { stdout } = await daemon.command('doctor')
     expect(stdout).toMatch(/^problem {2}files: .*\n {9}chmod 600 /m)
   })

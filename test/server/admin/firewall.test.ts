@@ -42,6 +42,7 @@ describeWithNamespaces('oneknockd firewall', () => {
     await daemon.remove()
     await Promise.all([lab.server, lab.client, lab.stranger].map(host => host.rest()))
     await lab.server.nft('flush ruleset')
+    await lab.server.tryRun(['ipset', 'destroy'])
   })
   afterAll(async () => {
     await lab?.close()

@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseTotpSecret, totpCode, totpStep } from '@oneknock/shared'
+import { askDaemon } from '../../../server/src/control.ts'
 import { MAIN, type Outcome, oneknockd } from '../commands/cli.ts'
 import { write } from '../config/scratch.ts'
 import { until } from '../kit.ts'
@@ -33,6 +34,7 @@ export class Gateway {
   output = ''
   readonly #service: Server
   readonly #knockers: Knocker[] = []
+  #people = 0
   readonly #started: ChildProcess[] = []
 
   private constructor(service: Server, gatePort: number) {
@@ -70,6 +72,17 @@ export class Gateway {
     return this.json('user', 'add', user, '--services', 'web')
   }
 
+  /** Somebody of whose codes none is used and who is in nowhere, whatever an earlier try left. */
+  somebody(): Promise<Enrolled> {
+    return this.add(`user-${++this.#people}`)
+  }
+
+  /** Ends what is open. */
+  async putAllOut(): Promise<void> {
+    const grants = (await askDaemon(this.state, { command: 'grants' })) as { grant: string }[]
+    for (const { grant } of grants) await askDaemon(this.state, { command: 'close', grant })
+  }
+
   userFile(name: string): string {
     return join(this.users, `${name}.toml`)
   }
@@ -87,6 +100,7 @@ export class Gateway {
 
   async start(): Promise<ChildProcess> {
     const child = this.spawn('run')
+    const ended = once(child, 'close')
     this.output = ''
     const collect = (chunk: Buffer) => {
       this.output += chunk
@@ -98,8 +112,10 @@ export class Gateway {
       ({ text, ended }) => text.includes('"msg":"ready"') || ended !== null,
       30_000,
     )
-    if (child.exitCode !== null) throw new Error(`the daemon ended: ${this.output}`)
-    return child
+    if (child.exitCode === null) return child
+    // Why it did may come a little later than that it did.
+    await ended
+    throw new Error(`the daemon ended: ${this.output}`)
   }
 
   spawn(...args: readonly string[]): ChildProcess {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SILENCE } from '../../../server/src/listeners/listener.ts'
 import { Histogram } from '../../../server/src/metrics/histogram.ts'
 import { CONNECTIONS_MAX, serveMetrics } from '../../../server/src/metrics/server.ts'
@@ -63,13 +63,13 @@ it('are there again soon for whoever scrapes, though others connect and say noth
 describe('the metrics of a daemon', () => {
   let g: Gateway
   let port: number
-  beforeAll(async () => {
+  beforeEach(async () => {
     port = await freeTcpPort()
     g = await Gateway.make(`[metrics]\nlisten = "127.0.0.1:${port}"\n
 [services.broken.exec]\nopen = ["/bin/false"]\n`)
     await g.start()
   })
-  afterAll(() => g.remove())
+  afterEach(() => g.remove())
 
   const scrape = (path = '/metrics', method = 'GET') =>
     fetch(`http://127.0.0.1:${port}${path}`, { method })
@@ -130,10 +130,15 @@ describe('the metrics of a daemon', () => {
         )
     }
     expect(new Set(names).size).toBe(names.length)
+    expect(names).toContain('oneknock_knock_seconds')
   })
 
   it('hold nobody’s name, and nothing else is served there', async () => {
-    expect(await (await scrape()).text()).not.toContain('alice')
+    const reply = await g.letIn(await g.add('alice'))
+    expect(reply.status).toBe('opened')
+    const text = await (await scrape()).text()
+    expect(text).toContain('oneknock_grants 1\n')
+    expect(text).not.toContain('alice')
     expect((await scrape('/')).status).toBe(404)
     expect((await scrape('/metrics', 'POST')).status).toBe(404)
   })

@@ -1,28 +1,30 @@
 import { type ChildProcess, spawnSync } from 'node:child_process'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { type Monitored, monitorScreen } from '../../../server/src/commands/monitor-screen.ts'
 import { Terminal } from '../../terminal.ts'
 import { MAIN } from '../commands/cli.ts'
 import { until } from '../kit.ts'
-import { Gateway } from './gateway.ts'
+import { type Enrolled, Gateway } from './gateway.ts'
 
 describe('oneknockd monitor', () => {
   let g: Gateway
   let daemon: ChildProcess
-  beforeAll(async () => {
+  let alice: Enrolled
+  beforeEach(async () => {
     g = await Gateway.make()
+    alice = await g.add('alice')
     daemon = await g.start()
   })
-  afterAll(() => g.remove())
+  afterEach(() => g.remove())
 
-  const atTerminal = () =>
-    new Terminal(`stty cols 100 rows 24; ${process.execPath} ${MAIN} -c ${g.config} monitor`, {
-      PATH: process.env.PATH,
-      TERM: 'xterm',
-    })
+  const atTerminal = () => {
+    const command = `stty cols 100 rows 24; ${process.execPath} ${MAIN} -c ${g.config} monitor`
+    const terminal = new Terminal(command, { PATH: process.env.PATH, TERM: 'xterm' })
+    onTestFinished(() => terminal.leave())
+    return terminal
+  }
 
   it('shows who is in and what happens, as it does, and gives the terminal back', async () => {
-    const alice = await g.add('alice')
     const terminal = atTerminal()
     await terminal.sees('Nobody is in.')
     await g.letIn(alice)
@@ -30,7 +32,6 @@ describe('oneknockd monitor', () => {
     await terminal.sees(/Z {2}alice\/main {2}127\.0\.0\.1 {2}web {2}opened for 127\.0\.0\.1 until/)
     terminal.type('q')
     await terminal.sees('\x1b[?25h\x1b[?1049l')
-    terminal.leave()
   })
 
   it('is a JSON line each second for programs, and ends with the daemon', async () => {
@@ -39,6 +40,7 @@ describe('oneknockd monitor', () => {
     expect(refused.stderr).toBe(
       'oneknockd: monitor is for a terminal; for a program take --json, or audit tail --follow\n',
     )
+    await g.letIn(alice)
     const watcher = g.spawn('monitor', '--json')
     let told = ''
     let said = ''

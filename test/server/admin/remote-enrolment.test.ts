@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseTotpSecret, totpCode, totpStep } from '@oneknock/shared'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { lacking, MAIN, run } from '../commands/cli.ts'
 import { makeKey, Sshd } from '../hooks/sshd.ts'
 import { until } from '../kit.ts'
@@ -53,6 +53,7 @@ describe.skipIf(lacking(existsSync('/usr/sbin/sshd')))('enrolling over ssh, as d
   const SELF = `${userInfo().username}@127.0.0.1`
 
   it('a person enrols, with their first code, and nothing else', async () => {
+    rmSync(g.userFile('alice'), { force: true })
     talking = sshd.client(key('first'), '127.0.0.1', '-tt', SELF, 'cat', '/etc/passwd')
     let shown = ''
     talking.stdout!.setEncoding('utf8').on('data', text => {
@@ -73,7 +74,10 @@ describe.skipIf(lacking(existsSync('/usr/sbin/sshd')))('enrolling over ssh, as d
   })
 
   it('then gives themselves another device, whose invitation nobody sees', async () => {
-    const home = join(g.folder, 'home')
+    const home = mkdtempSync(join(g.folder, 'home-'))
+    onTestFinished(async () => {
+      await g.run('device', 'remove', 'alice', 'laptop-2')
+    })
     const asked = await sshd.ask(key('another'), '127.0.0.1', SELF, 'laptop-2')
     expect(asked.status).toBe(0)
     expect(asked.stdout).toMatch(/^oneknock:\/\/[^\n]+\n$/)

@@ -1,17 +1,17 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deriveKeys, fromBase64Url, parseTotpSecret, toBase64Url, toHex } from '@oneknock/shared'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import { until } from '../kit.ts'
 import { codeOf, freeTcpPort, Gateway } from './gateway.ts'
 
 let g: Gateway
 let metricsPort: number
-beforeAll(async () => {
+beforeEach(async () => {
   metricsPort = await freeTcpPort()
   g = await Gateway.make(`[metrics]\nlisten = "127.0.0.1:${metricsPort}"\n`)
 })
-afterAll(() => g.remove())
+afterEach(() => g.remove())
 
 /** Every way in which bytes might be written. */
 const spelt = (bytes: Uint8Array): string[] => [

@@ -1,7 +1,16 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  onTestFinished,
+} from 'vitest'
 import { FAILURES_MAX } from '../../../server/src/core/lockout.ts'
 import { codeOf, type Enrolled, Gateway } from '../admin/gateway.ts'
 import { isRoot, lacking, MAIN } from './cli.ts'
@@ -10,35 +19,37 @@ import { piped } from './piped.ts'
 import { type Site, site } from './site.ts'
 
 const wrongFor = (enrolled: Enrolled) => (codeOf(enrolled) === '000000' ? '000001' : '000000')
-const right = { status: 0, stdout: 'alice: right\n', stderr: '' }
-const refused = (why: string) => ({ status: 1, stdout: `alice: ${why}\n`, stderr: '' })
+const right = ({ user }: Enrolled) => ({ status: 0, stdout: `${user}: right\n`, stderr: '' })
+const refused = ({ user }: Enrolled, why: string) => ({
+  ...{ status: 1, stdout: `${user}: ${why}\n`, stderr: '' },
+})
 
 describe('otp verify, with the daemon running', () => {
   let g: Gateway
-  let alice: Enrolled
   beforeAll(async () => {
     g = await Gateway.make()
-    alice = await g.add('alice')
+    await g.add('alice')
     await g.start()
   })
   afterAll(() => g.remove())
 
   it('says yes once, and the packet’s door knows the code as used', async () => {
-    const code = codeOf(alice)
-    expect(await piped(g.config, `${code}\n`, 'otp', 'verify', 'alice', '-')).toEqual(right)
-    expect(await piped(g.config, code, 'otp', 'verify', 'alice', '-')).toEqual(
-      refused('factor-used'),
-    )
+    const bob = await g.somebody()
+    const code = codeOf(bob)
+    const verify = (typed: string) => piped(g.config, typed, 'otp', 'verify', bob.user, '-')
+    expect(await verify(`${code}\n`)).toEqual(right(bob))
+    expect(await verify(code)).toEqual(refused(bob, 'factor-used'))
     const factor = { kind: 'totp', code } as const
-    expect(await g.knocker(alice).ask({ factor })).toMatchObject({ reason: 'factor-used' })
+    expect(await g.knocker(bob).ask({ factor })).toMatchObject({ reason: 'factor-used' })
     expect(await g.json('grants')).toEqual([])
   })
 
   it('takes a code as an argument, and tells a program in JSON', async () => {
-    const code = codeOf(alice, 1)
-    const args = ['otp', 'verify', 'alice', code, '--from', '203.0.113.9', '--json']
-    const yes = { user: 'alice', verified: true, reason: 'none', detail: '' }
-    const no = { user: 'alice', verified: false, reason: 'factor-used', detail: '' }
+    const bob = await g.somebody()
+    const { user } = bob
+    const args = ['otp', 'verify', user, codeOf(bob), '--from', '203.0.113.9', '--json']
+    const yes = { user, verified: true, reason: 'none', detail: '' }
+    const no = { user, verified: false, reason: 'factor-used', detail: '' }
     const first = await g.run(...args)
     expect({ ...first, stdout: JSON.parse(first.stdout) }).toEqual({
       ...{ status: 0, stderr: '', stdout: yes },
@@ -47,19 +58,22 @@ describe('otp verify, with the daemon running', () => {
     expect({ status: second.status, said: JSON.parse(second.stdout) }).toEqual({
       ...{ status: 1, said: no },
     })
-    const rows = await g.json('audit', 'show', '--user', 'alice')
+    const rows = await g.json('audit', 'show', '--user', user)
     expect(rows).toContainEqual(
       expect.objectContaining({ result: 'verified', device: '@otp', from: '203.0.113.9' }),
     )
   })
 
   it('locks its own door after wrong codes, and that alone', async () => {
-    const bob = await g.add('bob')
+    const bob = await g.somebody()
     for (let i = 0; i < FAILURES_MAX; i++) {
-      expect(await g.run('otp', 'verify', 'bob', wrongFor(bob))).toMatchObject({ status: 1 })
+      expect(await g.run('otp', 'verify', bob.user, wrongFor(bob))).toMatchObject({ status: 1 })
     }
-    const locked = await g.run('otp', 'verify', 'bob', codeOf(bob))
-    expect(locked).toMatchObject({ status: 1, stdout: expect.stringContaining('bob: locked') })
+    const locked = await g.run('otp', 'verify', bob.user, codeOf(bob))
+    expect(locked).toMatchObject({
+      status: 1,
+      stdout: expect.stringContaining(`${bob.user}: locked`),
+    })
     expect(await g.letIn(bob)).toMatchObject({ status: 'opened' })
   })
 
@@ -86,14 +100,15 @@ describe('otp verify, with the daemon running', () => {
   it.skipIf(lacking(spawnSync('script', ['--version']).status === 0))(
     'asks on a terminal, and shows nothing of the code',
     async () => {
-      const carol = await g.add('carol')
-      const person = new Person(g, 'otp verify carol')
-      await person.sees('Code of carol: ')
-      person.type(`${codeOf(carol)}\r`)
+      const carol = await g.somebody()
+      const person = new Person(g, `otp verify ${carol.user}`)
+      onTestFinished(() => person.leave())
+      await person.sees(`Code of ${carol.user}: `)
+      const code = codeOf(carol)
+      person.type(`${code}\r`)
       await person.sees('status=0')
-      expect(person.shown).toContain('carol: right')
-      expect(person.shown).not.toContain(codeOf(carol))
-      person.leave()
+      expect(person.shown).toContain(`${carol.user}: right`)
+      expect(person.shown).not.toContain(code)
     },
   )
 
@@ -104,7 +119,7 @@ describe('otp verify, with the daemon running', () => {
   it.skipIf(lacking(isRoot && spawnSync('sh', ['-c', 'command -v pamtester']).status === 0))(
     'is a factor of PAM, by pam_exec',
     async () => {
-      const dave = await g.add('dave')
+      const dave = await g.somebody()
       const command = `${process.execPath} ${MAIN} --config ${g.config} otp verify --pam`
       writeFileSync(pam, `auth required pam_exec.so expose_authtok quiet ${command}\n`)
       const login = (user: string, typed: string) =>
@@ -112,15 +127,15 @@ describe('otp verify, with the daemon running', () => {
           input: `${typed}\n`,
           encoding: 'utf8',
         })
-      expect(login('dave', wrongFor(dave)).status).toBe(1)
+      expect(login(dave.user, wrongFor(dave)).status).toBe(1)
       const code = codeOf(dave)
-      expect(login('dave', code)).toMatchObject({
+      expect(login(dave.user, code)).toMatchObject({
         status: 0,
         stdout: expect.stringContaining('successfully authenticated'),
       })
-      expect(login('dave', code).status).toBe(1)
+      expect(login(dave.user, code).status).toBe(1)
       expect(login('--help', code).status).toBe(1)
-      const rows = await g.json('audit', 'show', '--user', 'dave')
+      const rows = await g.json('audit', 'show', '--user', dave.user)
       expect(rows.map(({ from }: { from: string }) => from)).toContain('192.0.2.8')
     },
   )
@@ -139,14 +154,14 @@ describe('otp verify, without a daemon', () => {
 
   it('works on the ledger: a code is good once, and wrong ones count', async () => {
     const code = codeOf(alice)
-    expect(await verify(code)).toEqual(right)
-    expect(await verify(code)).toEqual(refused('factor-used'))
+    expect(await verify(code)).toEqual(right(alice))
+    expect(await verify(code)).toEqual(refused(alice, 'factor-used'))
     for (let i = 0; i < FAILURES_MAX; i++) {
-      expect(await verify(wrongFor(alice))).toEqual(refused('wrong-factor'))
+      expect(await verify(wrongFor(alice))).toEqual(refused(alice, 'wrong-factor'))
     }
     expect((await verify(codeOf(alice, 1))).stdout).toMatch(/^alice: locked \(until /)
     expect(await s.run(['user', 'unlock', 'alice'])).toMatchObject({ status: 0 })
-    expect(await verify(codeOf(alice, 1))).toEqual(right)
+    expect(await verify(codeOf(alice, 1))).toEqual(right(alice))
     const proof = await s.run(['audit', 'verify'])
     expect(proof).toMatchObject({ status: 0 })
   })

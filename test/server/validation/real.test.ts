@@ -11,9 +11,9 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fromHex } from '@oneknock/shared'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { holdNamespace, Namespace } from '../../netns/namespace.ts'
-import { codeOf, type Enrolled, freeTcpPort, Gateway } from '../admin/gateway.ts'
+import { codeOf, freeTcpPort, Gateway } from '../admin/gateway.ts'
 import { isRoot, lacking, MAIN } from '../commands/cli.ts'
 import { piped } from '../commands/piped.ts'
 import { write } from '../config/scratch.ts'
@@ -34,14 +34,15 @@ const LINES = `${BLUE.publicId}\n8792ebfe26cc\necde18dbe76fbd0c33330f1c354871db\
 const has = (...programs: readonly string[]) =>
   programs.every(program => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0)
 
+/** Counts up with every touch, or every time that the key is plugged in: none is taken twice. */
 let touches = 0
+let sessions = 8
 const next = () => touch(BLUE, 7, touches++)
 
 describe.skipIf(lacking(has('ykclient', 'ykgenerate')))('as a validation server', () => {
   let url: string
   let server: Gateway
   let client: Gateway
-  let bob: Enrolled
   let keys: string
   beforeAll(async () => {
     const port = await freeTcpPort()
@@ -55,9 +56,7 @@ describe.skipIf(lacking(has('ykclient', 'ykgenerate')))('as a validation server'
       `[yubikey]\nservers = ["http://127.0.0.1:9/wsapi/2.0/verify", "${url}"]\nclient_id = 1\nkey_file = "${key}"\n`,
     )
     await server.add('alice')
-    bob = await client.add('bob')
     await piped(server.config, LINES, 'yubikey', 'add', 'alice', 'blue')
-    await piped(client.config, BLUE.publicId, 'yubikey', 'add', 'bob', 'green', '--online')
     await Promise.all([server.start(), client.start()])
   })
   afterAll(async () => {
@@ -97,13 +96,19 @@ describe.skipIf(lacking(has('ykclient', 'ykgenerate')))('as a validation server'
   })
 
   it('is asked by another daemon, whose packet opens; the OTP is used up for both', async () => {
+    const bob = await client.somebody()
+    onTestFinished(async () => {
+      await client.run('user', 'remove', bob.user)
+    })
+    await piped(client.config, BLUE.publicId, 'yubikey', 'add', bob.user, 'green', '--online')
     const otp = next()
     const factor = { kind: 'yubikey', code: otp } as const
     expect(await client.knocker(bob).ask({ factor })).toMatchObject({ status: 'opened' })
     expect(await client.knocker(bob).ask({ factor })).toMatchObject({ reason: 'factor-used' })
     expect(await ykclient(otp)).toBe(2)
-    const ledger = client.run('audit', 'show', '--json')
-    expect((await ledger).stdout).not.toContain(otp)
+    const { stdout } = await client.run('audit', 'show', '--json')
+    expect(stdout).toContain(bob.user)
+    expect(stdout).not.toContain(otp)
     expect(client.output).toContain('no valid answer from a validation server')
     expect(client.output).not.toContain(otp)
     // And its own code goes on working beside it.
@@ -168,18 +173,19 @@ key_file = "${write(join(site, 'key'), KEY_TEXT)}"\n`,
     host.tryRun([process.execPath, MAIN, '--config', config, 'otp', 'verify', 'alice', otp])
 
   it('an OTP is right once, and a wrong one is wrong', async () => {
-    const otp = touch(BLUE, 9, 1)
+    const session = ++sessions
+    const otp = touch(BLUE, session, 1)
     expect(await verify(otp)).toMatchObject({ status: 0, stdout: 'alice: right\n' })
     expect(await verify(otp)).toMatchObject({ status: 1, stdout: 'alice: factor-used\n' })
     // Older than the last, which the server alone can tell.
-    expect(await verify(touch(BLUE, 9, 0))).toMatchObject({ stdout: 'alice: factor-used\n' })
+    expect(await verify(touch(BLUE, session, 0))).toMatchObject({ stdout: 'alice: factor-used\n' })
     const wrong = `${BLUE.publicId}${'c'.repeat(32)}`
     expect(await verify(wrong)).toMatchObject({ status: 1, stdout: 'alice: wrong-factor\n' })
   })
 
   it('that cannot store is not believed twice: the OTP is burnt here', async () => {
     const before = readFileSync(db)
-    const otp = touch(BLUE, 10, 0)
+    const otp = touch(BLUE, ++sessions, 0)
     expect(await verify(otp)).toMatchObject({ status: 0 })
     // What a server whose database is set back, or cannot be written, knows of it.
     writeFileSync(db, before)
