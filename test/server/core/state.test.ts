@@ -81,15 +81,17 @@ const act = fc.oneof(
 
 type Act = typeof act extends fc.Arbitrary<infer A> ? A : never
 
-/** Chance does not always come by it. */
+/** Chance does not always come by these. */
+const knockAt = (name: string): Act => ({
+  ...{ do: 'knock', device: 0, services: [name], lifetime: 0, address: ADDRESSES[2]! },
+  ...{ source: 0, code: 'none', verb: 'open' },
+})
 const A_YES: Act[] = [
-  {
-    ...{ do: 'knock', device: 0, services: ['safe'], lifetime: 0, address: ADDRESSES[2]! },
-    ...{ source: 0, code: 'none', verb: 'open' },
-  },
+  knockAt('safe'),
   { do: 'happen', what: 'let go' },
   { do: 'answer', which: 0, yes: true, post: true },
 ]
+const A_FAILURE: Act[] = [{ do: 'hook', works: false }, knockAt('ssh')]
 
 interface Moment {
   readonly durable: number
@@ -258,7 +260,7 @@ describe('what a restart remembers', () => {
         expect(rebuilt(k, latest)).toEqual(expected)
         for (const moment of moments) expect(rebuilt(k, latest, moment)).toEqual(expected)
       }),
-      { numRuns: 60, examples: [[A_YES]] },
+      { numRuns: 60, examples: [[A_YES], [A_FAILURE]] },
     )
     expect(lines).toBeGreaterThan(500)
     expect([...kinds].sort()).toEqual(
