@@ -42,6 +42,8 @@ export class Site implements Endpoint {
   readonly state: string
   readonly #options: SiteOptions
   #child: ChildProcess | undefined
+  /** When all that it said is heard, which may be a little later than that it ended. */
+  #closed: Promise<unknown[]> | undefined
   /** What the present daemon has said. */
   log: LogLine[] = []
   stderr = ''
@@ -99,6 +101,7 @@ export class Site implements Endpoint {
     const command = [...wrap, process.execPath, program, 'run', '--config', this.configFile]
     const child = spawn(command[0]!, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
+    this.#closed = once(child, 'close')
     this.log = []
     this.stderr = ''
     createInterface({ input: child.stdout }).on('line', line => this.log.push(JSON.parse(line)))
@@ -115,7 +118,9 @@ export class Site implements Endpoint {
       waiting => !waiting,
       READY_MS,
     )
-    if (!this.said('ready')) throw new Error(`the daemon ended: ${this.stderr || this.lastWords()}`)
+    if (this.said('ready')) return
+    await this.#closed
+    throw new Error(`the daemon ended: ${this.stderr || this.lastWords()}`)
   }
 
   async start(): Promise<void> {
@@ -125,12 +130,9 @@ export class Site implements Endpoint {
 
   /** Ends the daemon, if it runs; its exit status, `null` if it was killed. */
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-    const child = this.#child
-    if (!child || !this.running) return child?.exitCode ?? null
-    const closed = once(child, 'close')
-    child.kill(signal)
-    const [status] = await closed
-    return status
+    if (this.running) this.#child!.kill(signal)
+    await this.#closed
+    return this.#child?.exitCode ?? null
   }
 
   signal(signal: NodeJS.Signals): void {
