@@ -13,7 +13,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { until } from './server/kit.ts'
 
 /*
@@ -118,7 +118,7 @@ describe('from the packages', () => {
   let ports: { udp: number; gate: number }
   const config = () => ['--config', join(folder, 'daemon', 'oneknockd.toml')]
 
-  beforeAll(async () => {
+  beforeEach(async () => {
     service = createServer(socket => socket.end('welcome')).listen(0, '127.0.0.1')
     await once(service, 'listening')
     const spare = [0, 0].map(() => createServer().listen(0, '127.0.0.1'))
@@ -126,6 +126,7 @@ describe('from the packages', () => {
     const [udp, gate] = spare.map(server => (server.address() as AddressInfo).port)
     ports = { udp: udp!, gate: gate! }
     await Promise.all(spare.map(server => new Promise(done => server.close(done))))
+    rmSync(join(folder, 'daemon'), { recursive: true, force: true })
     await run(bin('oneknockd'), ['init', '--dir', join(folder, 'daemon'), '--backend', 'gate'])
     writeFileSync(
       config()[1]!,
@@ -139,12 +140,14 @@ gate = { listen = "127.0.0.1:${ports.gate}", forward = "127.0.0.1:${(service.add
 `,
     )
   })
-  afterAll(async () => {
+  afterEach(async () => {
     service?.close()
     if (daemon?.exitCode === null) {
       daemon.kill()
       await once(daemon, 'exit')
     }
+    daemon = undefined
+    rmSync(join(folder, 'oneknock'), { recursive: true, force: true })
   })
 
   it('a daemon runs, a device is enrolled, and a machine knocks and connects through the door', async () => {

@@ -84,6 +84,7 @@ describe('the code', () => {
   it('is not shown by anything that becomes of it', async () => {
     await serve({ status: 'refused', reason: 'wrong-factor' })
     const run = await knock('--otp', '424242', '--json')
+    expect(run).toMatchObject({ status: 4, stdout: expect.stringContaining('wrong-factor') })
     expect(run.stdout + run.stderr).not.toContain('424242')
   })
 })

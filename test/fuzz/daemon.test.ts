@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { askDaemon } from '../../server/src/control.ts'
 import { buildDaemon, Daemon, HERE } from '../e2e/daemon.ts'
 import { freeUdpPort, Knocker } from '../server/knocker.ts'
@@ -30,6 +30,10 @@ let knocker: Knocker
 
 beforeAll(async () => {
   program = await buildDaemon()
+}, 60_000)
+afterAll(() => program?.remove())
+
+beforeEach(async () => {
   const port = await freeUdpPort()
   daemon = new Daemon(
     HERE,
@@ -44,12 +48,10 @@ exec = { open = ["/bin/true"] }
   )
   knocker = new Knocker((await daemon.enrol('alice', 'web')).invitation)
   await daemon.start()
-}, 60_000)
-
-afterAll(async () => {
+})
+afterEach(async () => {
   knocker?.close()
   await daemon?.remove()
-  program?.remove()
 })
 
 const status = async () =>

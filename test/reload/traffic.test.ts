@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import type { GrantView } from '../../server/src/administration/views.ts'
 import { useSites } from '../daemon/fixture.ts'
 import { seal } from '../daemon/packets.ts'
@@ -51,6 +51,10 @@ it('a hundred reloads under traffic lose no packet, no grant and no connection',
   await site.start()
 
   let isOver = false
+  onTestFinished(() => {
+    isOver = true
+    echo.close()
+  })
   let unanswered = 0
   const told: Told[] = []
   const knockAll = async ({ name, devices }: Person, number: number) => {
@@ -65,13 +69,18 @@ it('a hundred reloads under traffic lose no packet, no grant and no connection',
     }
     expect(isOver, 'there were enough devices for all reloads').toBe(true)
   }
-  const traffic = people.map(knockAll)
+  const traffic = Promise.all(people.map(knockAll))
+  // It is awaited further down; a test that fails before that has failed already.
+  traffic.catch(() => {})
 
   await until(
     () => told.length,
     count => count >= KNOCKERS * 2,
   )
   const session = connect({ host: site.host, port: 8443, localAddress: '127.5.2.1' })
+  onTestFinished(() => {
+    session.destroy()
+  })
   await once(session, 'connect')
   for (let turn = 1; turn <= RELOADS; turn++) {
     site.configure(at => config(at, turn))
@@ -86,7 +95,7 @@ it('a hundred reloads under traffic lose no packet, no grant and no connection',
     expect(await roundTrip(session, `turn ${turn}`)).toBe(`turn ${turn}`)
   }
   isOver = true
-  await Promise.all(traffic)
+  await traffic
   expect(unanswered).toBe(0)
   expect(told.length).toBeGreaterThan(RELOADS)
   console.log(`${told.length} knocks during ${RELOADS} reloads`)
@@ -101,6 +110,4 @@ it('a hundred reloads under traffic lose no packet, no grant and no connection',
     told.filter(({ user, device, service }) => !held.has(`${user} ${device} ${service}`)),
   ).toEqual([])
   expect(site.complaints()).toEqual([])
-  session.destroy()
-  echo.close()
 }, 60_000)

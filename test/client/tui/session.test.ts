@@ -1,5 +1,6 @@
 import { parseInvitation, toBase64Url } from '@oneknock/shared'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { until } from '../../server/kit.ts'
 import { Home } from '../run.ts'
 import { codeOf, Daemon, type Person } from './daemon.ts'
 import { hasTmux, type Sitting, Tmux } from './tmux.ts'
@@ -116,7 +117,9 @@ describe.skipIf(!hasTmux && process.env.CI !== 'true')('a session', () => {
     await opens(tmux)
     tmux.press('Escape')
     await tmux.sees(/❯ {3}web +● open (30:00|29:\d\d)/)
-    await tmux.sees(/web +● open 29:5[0-8]/)
+    const left = () => /web +● open (\d+:\d\d)/.exec(tmux.screen())?.[1]
+    const first = left()
+    await until(left, now => now !== undefined && now !== first)
     expect(tmux.screen()).toMatch(/● 1 open/)
     tmux.press('Enter')
     await tmux.sees(/until/)

@@ -1,5 +1,5 @@
 import { fromHex } from '@oneknock/shared'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { Gateway } from '../../server/admin/gateway.ts'
 import { piped } from '../../server/commands/piped.ts'
 import { hasYkgenerate, touch } from '../../server/touch.ts'
@@ -18,6 +18,8 @@ describe.skipIf(!(hasTmux && hasYkgenerate) && process.env.CI !== 'true')('a tou
   let g: Gateway
   let home: Home
   let at: Tmux | undefined
+  let touches = 0
+  const next = () => touch(BLUE, 7, touches++)
   beforeAll(async () => {
     g = await Gateway.make()
     const { invitation } = await g.add('alice')
@@ -27,8 +29,11 @@ describe.skipIf(!(hasTmux && hasYkgenerate) && process.env.CI !== 'true')('a tou
     home = new Home()
     expect(await home.run(['add'], `${invitation}\n`)).toMatchObject({ status: 0 })
   })
-  afterAll(async () => {
+  afterEach(async () => {
     at?.leave()
+    await g.putAllOut()
+  })
+  afterAll(async () => {
     home?.remove()
     await g?.remove()
   })
@@ -38,7 +43,7 @@ describe.skipIf(!(hasTmux && hasYkgenerate) && process.env.CI !== 'true')('a tou
     await at.sees(/❯ /)
     at.press('Enter')
     await at.sees(/Code/)
-    at.type(`${touch(BLUE, 7, 0)}\r`)
+    at.type(`${next()}\r`)
     await at.sees(/\d:\d\d/)
     expect(await g.json('grants')).toMatchObject([{ user: 'alice', services: ['web'] }])
   })
@@ -46,7 +51,7 @@ describe.skipIf(!(hasTmux && hasYkgenerate) && process.env.CI !== 'true')('a tou
   it('is a code for --otp too, once', async () => {
     const { target } = JSON.parse((await home.run(['list', '--json'])).stdout)
     const knock = (otp: string) => home.run(['knock', target, '--otp', otp, '--json'])
-    const otp = touch(BLUE, 7, 1)
+    const otp = next()
     expect(await knock(otp)).toMatchObject({ status: 0 })
     expect(await knock(otp)).toMatchObject({ status: 4 })
   })

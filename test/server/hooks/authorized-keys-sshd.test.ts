@@ -3,7 +3,17 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { parseNetwork } from '@oneknock/shared'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  onTestFinished,
+  vi,
+} from 'vitest'
 import { systemClock } from '../../../server/src/core/clock.ts'
 import type { Service } from '../../../server/src/core/directory.ts'
 import type { Opening } from '../../../server/src/core/openings.ts'
@@ -142,15 +152,11 @@ describe.skipIf(lacking(isRoot && existsSync('/usr/sbin/sshd')))(
       await hook.open(door())
       const path = join(folder, 'socket')
       const server = createServer(socket => socket.end('reached')).listen(path)
+      onTestFinished(async () => {
+        await new Promise(resolve => server.close(resolve))
+      })
       const port = await freePort()
-      const client = sshd.client(
-        anna,
-        HERE,
-        '-N',
-        '-L',
-        `127.0.0.1:${port}:${path}`,
-        'nobody@127.0.0.1',
-      )
+      sshd.client(anna, HERE, '-N', '-L', `127.0.0.1:${port}:${path}`, 'nobody@127.0.0.1')
       const got: string[] = []
       await vi.waitFor(async () => {
         const socket = connect(port, '127.0.0.1').on('data', data => got.push(`${data}`))
@@ -158,8 +164,6 @@ describe.skipIf(lacking(isRoot && existsSync('/usr/sbin/sshd')))(
       }, PATIENCE)
       expect(got).toEqual([])
       expect(sshd.log().match(/refused streamlocal port forward/)).not.toBeNull()
-      client.kill()
-      server.close()
     })
 
     it('runs nothing, not even for an account with a shell', async () => {
@@ -213,19 +217,19 @@ describe.skipIf(lacking(isRoot && existsSync('/usr/sbin/sshd')))(
 
     it('is read by an sshd that fetches keys with a command, as an account of the daemon', async () => {
       const elsewhere = privateFolder()
+      onTestFinished(() => removeFolder(elsewhere))
       const command = await Sshd.make(elsewhere, [
         'AuthorizedKeysFile none',
         `AuthorizedKeysCommand /usr/bin/cat ${keys}`,
         'AuthorizedKeysCommandUser daemon',
       ])
+      onTestFinished(() => command.stop())
       await start()
       await hook.open(door())
       await command.start()
       const args = ['-W', `127.0.0.1:${portOf('mail')}`, 'nobody@127.0.0.1']
       expect(await command.ask(anna, HERE, ...args)).toMatchObject(works)
       expect(await command.ask(anna, ELSEWHERE, ...args)).toMatchObject(nobodyKnown)
-      await command.stop()
-      removeFolder(elsewhere)
     })
 
     describe('on_expiry = "cut"', () => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { vi } from 'vitest'
@@ -48,7 +48,9 @@ export class Sshd {
       ...this.#config,
     ]
     writeFileSync(join(this.#folder, 'sshd_config'), `${settings.join('\n')}\n`)
-    const args = ['-D', '-f', join(this.#folder, 'sshd_config'), '-E', join(this.#folder, 'log')]
+    // What it says is of this start.
+    rmSync(this.#log, { force: true })
+    const args = ['-D', '-f', join(this.#folder, 'sshd_config'), '-E', this.#log]
     this.#child = spawn('/usr/sbin/sshd', args, { stdio: 'ignore', env: environment })
     await vi.waitFor(() => banner(this.port), PATIENCE)
   }
@@ -62,8 +64,12 @@ export class Sshd {
     await once(child, 'exit')
   }
 
+  get #log(): string {
+    return join(this.#folder, 'log')
+  }
+
   log(): string {
-    return readFileSync(join(this.#folder, 'log'), 'utf8')
+    return readFileSync(this.#log, 'utf8')
   }
 
   /** A client with one key that connects from that loopback address. */

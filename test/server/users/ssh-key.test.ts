@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { parseSshKey } from '../../../server/src/users/ssh-key.ts'
 
 const KINDS = [
@@ -26,10 +26,10 @@ const POINT = Buffer.concat([Buffer.of(4), Buffer.alloc(64, 7)])
 
 describe('an ssh public key', () => {
   let folder: string
-  beforeAll(() => {
+  beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'okh-keys-'))
   })
-  afterAll(() => rmSync(folder, { recursive: true }))
+  afterEach(() => rmSync(folder, { recursive: true }))
 
   it.each(KINDS)('is what ssh-keygen -t %s -b %s makes, without its comment', (kind, bits) => {
     const file = join(folder, `${kind}${bits}`)
