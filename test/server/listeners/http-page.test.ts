@@ -136,6 +136,7 @@ describe('the page', () => {
     const { port } = await door()
     const fields = { user: '"><script>alert(1)</script>', code: '123456' }
     const answer = (await postForm(port, fields, HTML)).body.toString()
+    expect(answer).toContain('value="&quot;&gt;&lt;script&gt;')
     expect(answer).not.toContain('<script>')
     expect(html`<p>${'<b>&"\''}</p>`.html).toBe('<p>&lt;b&gt;&amp;&quot;&#39;</p>')
   })
