@@ -12,6 +12,9 @@ import { until } from '../server/kit.ts'
 
 const CLIENT = fileURLToPath(new URL('../../client/dist/bin/oneknock.js', import.meta.url))
 
+/** How long a start may take, on a busy machine. */
+const READY_MS = 30_000
+
 /** The daemon's own sources as one file that another user may read, wherever the checkout is. */
 export async function buildDaemon(): Promise<{ path: string; remove(): void }> {
   const folder = mkdtempSync(join(tmpdir(), 'oneknock-e2e-'))
@@ -110,7 +113,7 @@ export class Daemon {
     await until(
       () => ({ text: this.output.join(''), ended: child.exitCode }),
       ({ text, ended }) => text.includes('"msg":"ready"') || ended !== null,
-      15_000,
+      READY_MS,
     )
     if (child.exitCode === null) return
     // Why it did may come a little later than that it did.

@@ -186,7 +186,8 @@ describe('what goes wrong', () => {
   })
 
   it('and ends when it is told to', async () => {
-    onTestFinished(() => daemon.start())
-    expect(await daemon.end('SIGTERM')).toBe(0)
+    const status = await daemon.end('SIGTERM')
+    await daemon.start()
+    expect(status).toBe(0)
   })
 })
