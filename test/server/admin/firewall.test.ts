@@ -9,7 +9,7 @@ const SSH = 22
 const GATE = 'gate = { listen = "127.0.0.1:2222", forward = "127.0.0.1:22" }'
 const TRIAL_S = 5
 /** For a dozen commands, each of which starts Node. */
-const MANY_COMMANDS = { timeout: 40_000 }
+const MANY_COMMANDS = { timeout: 90_000 }
 
 const config = (
   backend: 'nftables' | 'ipset' | 'gate' = 'nftables',
