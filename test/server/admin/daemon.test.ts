@@ -73,8 +73,8 @@ describe('with a running daemon', () => {
   })
 
   it('close says what another grant keeps open, and then cuts nothing', async () => {
-    await g.letIn(await g.add('carol'))
-    await g.letIn(await g.add('dave'))
+    await g.letIn(await g.somebody())
+    await g.letIn(await g.somebody())
     const inside = await visit()
     const [first, second] = await g.json('grants')
     const closed = await g.run('close', first.grant)
