@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { KEY_BYTES, TOTP_SECRET_BYTES } from '@oneknock/shared'
 import type { User } from '../../../server/src/core/directory.ts'
+import { pooledRandom } from '../../../server/src/random.ts'
 import { device, formatUser, totpFactor } from '../../../server/src/users/user.ts'
 
 /** A configuration on disk, and all that its users hold. */
@@ -60,6 +60,7 @@ export function makeUsers({
   users,
   devicesPerUser = 1,
 }: Pick<WorldOptions, 'users' | 'devicesPerUser'>): User[] {
+  const random = pooledRandom()
   const enrolled = Math.floor(Date.now() / 1000) * 1000
   return Array.from({ length: users }, (_, number) => {
     const name = `user-${number}`
@@ -67,9 +68,9 @@ export function makeUsers({
       name,
       services: [SERVICE],
       devices: Array.from({ length: devicesPerUser }, (_, i) =>
-        device(name, `device-${i}`, new Uint8Array(randomBytes(KEY_BYTES)), enrolled),
+        device(name, `device-${i}`, random(KEY_BYTES), enrolled),
       ),
-      totp: totpFactor(new Uint8Array(randomBytes(TOTP_SECRET_BYTES))),
+      totp: totpFactor(random(TOTP_SECRET_BYTES)),
       recovery: [],
       otherAddress: true,
       locked: false,

@@ -45,7 +45,7 @@ const WINDOWS = 4
 const WINDOW_MS = 30
 /** More than one: what was compiled for junk of one kind is compiled anew once the other has come. */
 const WARM_UP_TURNS = 3
-const WARM_UP_MS = 150
+const WARM_UP_MS = 75
 /** Between two looks at whether the buffer is empty. */
 const LOOK_MS = 2
 
