@@ -1,6 +1,6 @@
 import { fromHex } from '@oneknock/shared'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { Gateway } from '../../server/admin/gateway.ts'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type Enrolled, Gateway } from '../../server/admin/gateway.ts'
 import { piped } from '../../server/commands/piped.ts'
 import { hasYkgenerate, touch } from '../../server/touch.ts'
 import { Home } from '../run.ts'
@@ -17,26 +17,28 @@ const BLUE = {
 describe.skipIf(!(hasTmux && hasYkgenerate) && process.env.CI !== 'true')('a touch', () => {
   let g: Gateway
   let home: Home
+  let person: Enrolled
   let at: Tmux | undefined
   let touches = 0
   const next = () => touch(BLUE, 7, touches++)
   beforeAll(async () => {
     g = await Gateway.make()
-    const { invitation } = await g.add('alice')
-    const secrets = `${BLUE.publicId}\n8792ebfe26cc\necde18dbe76fbd0c33330f1c354871db\n`
-    await piped(g.config, secrets, 'yubikey', 'add', 'alice', 'blue')
     await g.start()
+  })
+  /** A home that knows of no open door, and the owner of the key. */
+  beforeEach(async () => {
+    person = await g.somebody()
+    const secrets = `${BLUE.publicId}\n8792ebfe26cc\necde18dbe76fbd0c33330f1c354871db\n`
+    await piped(g.config, secrets, 'yubikey', 'add', person.user, 'blue')
     home = new Home()
-    expect(await home.run(['add'], `${invitation}\n`)).toMatchObject({ status: 0 })
+    expect(await home.run(['add'], `${person.invitation}\n`)).toMatchObject({ status: 0 })
   })
   afterEach(async () => {
     at?.leave()
-    await g.putAllOut()
+    home.remove()
+    expect(await g.run('user', 'remove', person.user)).toMatchObject({ status: 0 })
   })
-  afterAll(async () => {
-    home?.remove()
-    await g?.remove()
-  })
+  afterAll(() => g?.remove())
 
   it('in the code field opens the door, without another key', async () => {
     at = new Tmux(home)
@@ -45,7 +47,7 @@ describe.skipIf(!(hasTmux && hasYkgenerate) && process.env.CI !== 'true')('a tou
     await at.sees(/Code/)
     at.type(`${next()}\r`)
     await at.sees(/\d:\d\d/)
-    expect(await g.json('grants')).toMatchObject([{ user: 'alice', services: ['web'] }])
+    expect(await g.json('grants')).toMatchObject([{ user: person.user, services: ['web'] }])
   })
 
   it('is a code for --otp too, once', async () => {

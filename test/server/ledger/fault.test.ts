@@ -237,7 +237,7 @@ describe('another daemon', () => {
     expect(await old.append(2)).toBe('another-daemon')
     expect(await young.append(3)).toBe('done')
     expect(await old.append(4)).toBe('another-daemon')
-    expect((await live(disk)).ids).toEqual([1, 3])
+    expect([...(await live(disk)).ids]).toEqual([1, 3])
     expect(old.notes.at(-1)).toMatchObject({ kind: 'failed', why: 'another-daemon' })
   })
 

@@ -132,12 +132,14 @@ describe('the page', () => {
     ).toBe(200)
   })
 
-  it('shows what was typed as text', async () => {
+  it('keeps a name for the next try, and nothing that is none; what it shows is text', async () => {
     const { port } = await door()
-    const fields = { user: '"><script>alert(1)</script>', code: '123456' }
-    const answer = (await postForm(port, fields, HTML)).body.toString()
-    expect(answer).toContain('value="&quot;&gt;&lt;script&gt;')
-    expect(answer).not.toContain('<script>')
+    const answered = async (user: string) =>
+      (await postForm(port, { user, code: '123456' }, HTML)).body.toString()
+    expect(await answered('mallory')).toContain('<input name="user" value="mallory"')
+    const answer = await answered('"><script>alert(1)</script>')
+    expect(answer).toContain('<input name="user" value=""')
+    expect(answer).not.toContain('alert(1)')
     expect(html`<p>${'<b>&"\''}</p>`.html).toBe('<p>&lt;b&gt;&amp;&quot;&#39;</p>')
   })
 })
