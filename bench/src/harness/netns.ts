@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { hasProgram, isRoot } from './machine.ts'
 import { address } from './sources.ts'
 
@@ -32,6 +33,7 @@ let made = 0
 
 /** The client gets so many addresses. */
 export function makeNetwork(sources: number): Network {
+  removeForsaken()
   const name = `okb-${process.pid}-${made++}`
   const server = `${name}-server`
   const client = `${name}-client`
@@ -68,6 +70,14 @@ export function makeNetwork(sources: number): Network {
     serverAddress: SERVER,
     source,
     remove,
+  }
+}
+
+/** Those of runs that were killed. */
+function removeForsaken(): void {
+  const listed = execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' })
+  for (const [name, pid] of listed.matchAll(/^okb-(\d+)-\S+/gm)) {
+    if (!existsSync(`/proc/${pid}`)) run(['netns', 'del', name])
   }
 }
 
