@@ -1,3 +1,4 @@
+import { xchacha20 } from '@noble/ciphers/chacha.js'
 import { type Address, addressBytes, isMapped, isPrefix, readAddress } from './address.ts'
 import {
   fromHex,
@@ -29,7 +30,6 @@ import {
 import { macUnder } from './hmac.ts'
 import { type DerivedKeys, epochOf, hintAt } from './keys.ts'
 import { fail, ok, type Result } from './result.ts'
-import { xchacha20 } from './xchacha.ts'
 
 /** What a packet asks. The layout is in SPEC.md; this is the same, field for field. */
 export interface Knock {
@@ -215,14 +215,8 @@ export function sealBody(
   return datagram
 }
 
-/** The body of a packet whose tag has been verified; in `body`, if there is one to fill. */
-export function decryptKnock(
-  knockEncrypt: Uint8Array,
-  datagram: Uint8Array,
-  body?: Uint8Array,
-): Uint8Array {
-  const nonce = datagram.subarray(AT.nonce, AT.body)
-  return xchacha20(knockEncrypt, nonce, datagram.subarray(AT.body, AT.tag), body)
-}
+/** The body of a packet whose tag has been verified. */
+export const decryptKnock = (knockEncrypt: Uint8Array, datagram: Uint8Array): Uint8Array =>
+  xchacha20(knockEncrypt, datagram.subarray(AT.nonce, AT.body), datagram.subarray(AT.body, AT.tag))
 
 export const tagOf = (datagram: Uint8Array): Uint8Array => datagram.subarray(AT.tag, PACKET_BYTES)

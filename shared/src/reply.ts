@@ -1,3 +1,4 @@
+import { xchacha20 } from '@noble/ciphers/chacha.js'
 import { type Address, addressBytes, isMapped, isPrefix, readAddress } from './address.ts'
 import {
   equalBytes,
@@ -29,7 +30,6 @@ import { macUnder } from './hmac.ts'
 import type { DerivedKeys } from './keys.ts'
 import type { Malformed, MalformedField } from './packet.ts'
 import { fail, ok, type Result } from './result.ts'
-import { xchacha20 } from './xchacha.ts'
 
 /** What the server answers. The layout is in SPEC.md; this is the same, field for field. */
 export interface Reply {
@@ -97,10 +97,7 @@ export function parseReply(body: Uint8Array): Result<Reply, Malformed> {
 }
 
 /** The body's 72 bytes, or which field of the value no reply can hold. */
-export function encodeReply(
-  reply: Reply,
-  body: Uint8Array = new Uint8Array(REPLY_BODY_BYTES),
-): Result<Uint8Array, Malformed> {
+export function encodeReply(reply: Reply): Result<Uint8Array, Malformed> {
   const grant = fromHex(reply.grant)
   if (grant?.length !== GRANT_ID_BYTES) return malformed('grant')
   const address = addressBytes(reply.address)
@@ -112,6 +109,7 @@ export function encodeReply(
   if (reply.detail.length > DETAIL_MAX) return malformed('detail-length')
   if (!isPrintableAscii(reply.detail)) return malformed('detail')
 
+  const body = new Uint8Array(REPLY_BODY_BYTES)
   body[BODY.version] = VERSION
   body[BODY.status] = STATUSES.indexOf(reply.status)
   body[BODY.reason] = REASONS.indexOf(reply.reason)
@@ -145,9 +143,8 @@ export function sealReply(
   reply: Reply,
   tagBy: ReplyTag = replyTag,
 ): Result<Uint8Array, Malformed> {
-  const datagram = new Uint8Array(REPLY_BYTES)
-  const body = encodeReply(reply, datagram.subarray(AT.body, AT.tag))
-  return body.ok ? ok(sealed(datagram, keys, nonce, knockTag, tagBy)) : body
+  const body = encodeReply(reply)
+  return body.ok ? ok(sealReplyBody(keys, nonce, knockTag, body.value, tagBy)) : body
 }
 
 /** Any 72 bytes as a reply: what `sealReply` ends with, and how vectors of bad bodies are made. */
@@ -159,21 +156,8 @@ export function sealReplyBody(
   tagBy: ReplyTag = replyTag,
 ): Uint8Array {
   const datagram = new Uint8Array(REPLY_BYTES)
-  datagram.set(body, AT.body)
-  return sealed(datagram, keys, nonce, knockTag, tagBy)
-}
-
-/** Encrypts the body where it stands, and puts before and behind it what a reply has there. */
-function sealed(
-  datagram: Uint8Array,
-  keys: ReplyKeys,
-  nonce: Uint8Array,
-  knockTag: Uint8Array,
-  tagBy: ReplyTag,
-): Uint8Array {
   datagram.set(nonce, AT.nonce)
-  const body = datagram.subarray(AT.body, AT.tag)
-  xchacha20(keys.replyEncrypt, nonce, body, body)
+  xchacha20(keys.replyEncrypt, nonce, body, datagram.subarray(AT.body, AT.tag))
   datagram.set(tagBy(keys.replyAuthenticate, knockTag, datagram), AT.tag)
   return datagram
 }

@@ -1,7 +1,6 @@
 import {
   decryptKnock,
   epochOf,
-  KNOCK_BODY_BYTES,
   type Knock,
   PACKET_BYTES,
   type PacketKeys,
@@ -74,9 +73,6 @@ export function authenticate(
   return 'tag'
 }
 
-/** Of the packet that is being read: nothing of it is kept as it stands here. */
-const body = new Uint8Array(KNOCK_BODY_BYTES)
-
 function readAuthentic(
   datagram: Uint8Array,
   device: Device,
@@ -85,7 +81,7 @@ function readAuthentic(
   nowMs: number,
   { windowMs, floor }: Freshness,
 ): Authentic | SilentStage {
-  const parsed = parseKnock(decryptKnock(keys.knockEncrypt, datagram, body))
+  const parsed = parseKnock(decryptKnock(keys.knockEncrypt, datagram))
   if (!parsed.ok) return 'malformed'
   const knock = parsed.value
   if (epochOf(knock.sentAt) !== epoch) return 'epoch'
