@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { fail, ok } from '@oneknock/shared'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { systemClock } from '../../client/src/clock.ts'
 import { httpWay } from '../../client/src/http.ts'
 import { knock } from '../../client/src/index.ts'
@@ -152,11 +152,10 @@ describe('what else can answer there', () => {
 })
 
 describe('over TLS', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'oneknock-tls-'))
-  const { cert, key } = certificateFiles(folder)
-  afterEach(() => rmSync(folder, { recursive: true, force: true }))
-
   it('a certificate that nobody vouches for is refused', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'oneknock-tls-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const { cert, key } = certificateFiles(folder)
     makeCertificate({ cert, key }, { altName: 'IP:127.0.0.1' })
     const pem = { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }
     const { target, port, counters } = await door({ secure: createSecureContext(pem) })
