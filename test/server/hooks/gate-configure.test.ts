@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { parseNetwork } from '@oneknock/shared'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { Endpoint, Service } from '../../../server/src/core/directory.ts'
 import type { Opening } from '../../../server/src/core/openings.ts'
 import { GateHook } from '../../../server/src/hooks/gate.ts'
@@ -104,6 +104,9 @@ describe('a gate that takes up another configuration', () => {
     for (const name of ['wiki', 'shop']) await gate.open(opening(name))
     const sockets = [await session(FIRST), await session(SECOND)]
     const squatter = createServer().listen(8445, FIRST.host)
+    onTestFinished(() => {
+      squatter.close()
+    })
     await once(squatter, 'listening')
     const wanted = [gated('wiki', SECOND, echo), gated('shop', at(8445), echo)]
     await expect(configure(...wanted)).rejects.toMatchObject({
