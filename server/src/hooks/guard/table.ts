@@ -18,6 +18,8 @@ import { hasPort, type Zone } from './zones.ts'
 const BEAT = 1_000
 /** Milliseconds between looks at who is live, which cost three times as much. */
 const CENSUS = 10_000
+/** What is cut is looked for again, since packets write there too; it is hardly ever found twice. */
+const LOOKS_MAX = 5
 /** How often in its time a guard that lets go by itself is renewed: a missed beat or two do no harm. */
 const RENEWALS = 4
 /** Milliseconds; more often than once a minute nobody needs it. */
@@ -133,19 +135,31 @@ export class GuardTable {
   /** Forgets the live flows that these end. */
   forget(cuts: Cuts): Promise<void> {
     return this.#inTurn(async () => {
-      const listing = await this.list()
-      if (listing) this.#living.set(() => listing)
-      const doomed = this.#living.list().live.flatMap(element => {
-        const zone = cuts.find(element.zone, element.flow)?.zone
-        return zone ? [{ element, zone }] : []
-      })
-      if (listing && doomed.length > 0) {
-        const flows = doomed.map(({ element: { flow }, zone }) => ({ zone, flow }))
-        await this.#options.kernel.forget(flows)
-      }
-      const gone = doomed.map(({ element }) => element)
-      this.#living.cut(cuts, gone)
+      for (let looks = 0; looks < LOOKS_MAX; looks++) if (!(await this.#forgetOnce(cuts))) return
+      throw new HookError(
+        this.#options.kernel.name,
+        'failed',
+        'flows that were cut are still there',
+      )
     })
+  }
+
+  /** Whether there is something to look at again. */
+  async #forgetOnce(cuts: Cuts): Promise<boolean> {
+    const listing = await this.list()
+    if (listing) this.#living.set(() => listing)
+    const doomed = this.#living.list().live.flatMap(element => {
+      const zone = cuts.find(element.zone, element.flow)?.zone
+      return zone ? [{ element, zone }] : []
+    })
+    const isThere = listing !== undefined && doomed.length > 0
+    if (isThere) {
+      const flows = doomed.map(({ element: { flow }, zone }) => ({ zone, flow }))
+      await this.#options.kernel.forget(flows)
+    }
+    const gone = doomed.map(({ element }) => element)
+    this.#living.cut(cuts, gone)
+    return isThere
   }
 
   /** A heartbeat out of turn. Whether the guard stands, if need be by having been put back. */

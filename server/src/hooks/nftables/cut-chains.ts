@@ -4,12 +4,12 @@ import { cutSetName, liveSetName, openSetName } from './elements.ts'
 import { chain, forget, inward, masked, note, outward, portIn, SIDES, type Side } from './text.ts'
 
 /*
- * A flow is cut by one transaction, which takes it out of `live` and puts it into `cut`. But nft's
- * `add` and `update` make an element where there is none, and a packet may have found its flow in
- * `live`, or its door open, and not have got there yet: then it would bring the flow back, and whoever
- * is to be out could see to it by sending without pause. So `cut` outweighs `live`, and whatever a
- * packet writes into `live` is followed by another look. What was cut stays out until its server has
- * let it be for an hour, or a door lets it in again.
+ * nft's `add` and `update` make an element where there is none. A packet may have found its flow in
+ * `live`, or its door open, and not have got there yet when the flow is cut: then it would bring the
+ * flow back, and whoever is to be out could see to it by sending without pause. So a flow that is cut is
+ * put into `cut`, before it is taken out of `live`; `cut` outweighs `live`; and whatever a packet
+ * writes into `live` is followed by another look. What was cut stays out until its server has let it be for
+ * an hour, or a door lets it in again.
  */
 
 /** The chains of a side for flows that outlive a grant; `prefixes` are those in use. */

@@ -78,7 +78,11 @@ export interface CutFlow {
   readonly remembered: readonly Flow[]
 }
 
-/** Forgets flows, and remembers that they were cut: of each, both at once. */
+/**
+ * Remembers that flows were cut, and then forgets them: in transactions of their own, one after the
+ * other. While one is made ready that deletes an element, a packet of that flow would not find it any more,
+ * and put another of the same name into the set, which stays. What is in `cut` puts nothing there.
+ */
 export function cutCommands(cut: readonly CutFlow[]): string[] {
   const sets = new Map<string, CutFlow[]>()
   for (const one of cut) {
@@ -87,14 +91,14 @@ export function cutCommands(cut: readonly CutFlow[]): string[] {
     if (others) others.push(one)
     else sets.set(set, [one])
   }
-  return [...sets].flatMap(([set, flows]) => chunksOf(flows).map(some => cutCommand(set, some)))
-}
-
-function cutCommand(live: string, flows: readonly CutFlow[]): string {
-  const { zone, flow } = flows[0]!
-  const gone = removeCommand(live, keysOf(flows.map(one => one.flow)))
-  const remembered = keysOf(flows.flatMap(one => one.remembered))
-  return `${gone}; ${addCommand(cutSetName(zone, familyOf(flow.address)), remembered)}`
+  return [...sets].flatMap(([live, flows]) => {
+    const { zone, flow } = flows[0]!
+    const set = cutSetName(zone, familyOf(flow.address))
+    return chunksOf(flows).flatMap(some => [
+      addCommand(set, keysOf(some.flatMap(one => one.remembered))),
+      removeCommand(live, keysOf(some.map(one => one.flow))),
+    ])
+  })
 }
 
 /** Each once: what is deleted twice is refused. */
