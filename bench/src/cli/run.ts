@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { endChildren } from '../harness/children.ts'
 import type { Figure } from '../harness/figures.ts'
-import { makeScratch, removeScratch } from '../harness/scratch.ts'
+import { makeScratch, removeScratch, settleDisk } from '../harness/scratch.ts'
 import type { PlotName, PlotSeries, Scenario } from '../scenarios/scenario.ts'
 
 /** What a run of the bench came to. */
@@ -51,6 +51,7 @@ export async function runAll(
       endChildren() // What it had begun would keep the run from ending.
     }
     removeScratch(folder)
+    settleDisk()
   }
   removeScratch(scratch)
   figures.sort((a, b) => a.row - b.row)

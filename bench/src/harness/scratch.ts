@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,6 +19,11 @@ export function makeScratch(): string {
   const folder = mkdtempSync(join(scratchRoot(), PREFIX))
   process.once('exit', () => removeScratch(folder))
   return folder
+}
+
+/** What was written or removed there has reached the disk: who waits for it now waits for nobody else. */
+export function settleDisk(): void {
+  spawnSync('sync', ['-f', scratchRoot()])
 }
 
 export const removeScratch = (folder: string): void =>

@@ -5,6 +5,7 @@ import { untilIdle } from '../harness/daemons.ts'
 import { atLeast, atMost, type Figure } from '../harness/figures.ts'
 import { lacksFwknop } from '../harness/fwknop.ts'
 import { type FwknopSite, fwknopSite } from '../harness/fwknop-site.ts'
+import { settleDisk } from '../harness/scratch.ts'
 import { gateSite, lacksLoopback, lacksNft, nftablesSite, type Site } from '../harness/site.ts'
 import { ascending, quantile, ratios, sampleOf } from '../harness/stats.ts'
 import type { Parts } from '../parts.ts'
@@ -34,6 +35,7 @@ export const latency: Scenario = {
       const cold = nft && (await firstShots(nft))
       await Promise.all([gate, ...(nft ? [nft] : [])].map(site => warmUp(site, shots)))
       if (peer) await shoot(peer, 0, FIRST)
+      settleDisk()
       const series = await inTurns(context, { gate, nft, parts, peer })
       return figuresOf(context, series, cold)
     } finally {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Child, startChild } from '../harness/children.ts'
 import { startDaemon } from '../harness/daemons.ts'
 import { atLeast } from '../harness/figures.ts'
+import { settleDisk } from '../harness/scratch.ts'
 import { ratios, sampleOf } from '../harness/stats.ts'
 import { freePorts, gateDoor, makeWorld, type World } from '../harness/world.ts'
 import type { Knocker } from '../knocker.ts'
@@ -27,6 +28,7 @@ export const rush: Scenario = {
     const syncs: number[] = []
     try {
       await knockRate(world, knocker, 0, users) // Compiled by now.
+      settleDisk()
       for (let run = 1; run <= runs; run++) {
         rates.push(await knockRate(world, knocker, run * users, (run + 1) * users))
         syncs.push(await syncRate(join(folder, `lines-${run}`)))
@@ -55,6 +57,9 @@ const SOURCES = Array.from({ length: CLIENTS }, () => '0.0.0.0')
 const SHORT = { runs: 3, users: 1_000 }
 const FULL = { runs: 11, users: 2_000 }
 
+/** Users of a run whose two codes in a row are the same, once in a million: the second is refused. */
+const SAME_CODES = 2
+
 async function knockRate(
   { users, host, port }: World,
   knocker: Child<Knocker>,
@@ -63,7 +68,7 @@ async function knockRate(
 ): Promise<number> {
   const rush = { users: users.slice(from, to), firstAddress: knocksOf(from), host, port }
   const { knocks, opened, perSecond } = await knocker.ask('rush', { ...rush, sources: SOURCES })
-  if (opened !== knocks) throw new Error(`${opened} of ${knocks} opened`)
+  if (knocks - opened > SAME_CODES) throw new Error(`${opened} of ${knocks} opened`)
   return perSecond
 }
 
