@@ -6,9 +6,9 @@ import type { Host } from './host.ts'
 const PATIENCE = { timeout: 10_000, interval: 50 }
 
 /** In some of so many a packet is on its way through the rules just when its flow is cut. */
-const ROUNDS = 6
+const ROUNDS = 3
 /** Flows that are cut together, so that the kernel takes its time. */
-const CROWD = 1_000
+const CROWD = 500
 /** Of the flow that packets come from meanwhile. */
 const PEER_PORT = 40_000
 

@@ -162,7 +162,7 @@ describe('audit verify', () => {
     expect(refused).toMatchObject({ status: 1, stdout: '' })
     expect(refused.stderr).toContain('used codes may be accepted again')
     expect(refused.stderr).toContain(
-      `oneknockd audit repair --accept-forgetting --config ${g.config}`,
+      `oneknockd audit repair --accept-forgetting --config ${other.config}`,
     )
     expect(readFileSync(file)).toEqual(damaged)
 
