@@ -74,6 +74,11 @@ export class Daemon {
     return text === GREETING
   }
 
+  /** Takes somebody out, and with them whatever they have open. */
+  async dismiss(name: string): Promise<void> {
+    await this.#command(['user', 'remove', name])
+  }
+
   async end(): Promise<void> {
     const child = this.#process
     if (child && child.exitCode === null) {

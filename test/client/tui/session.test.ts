@@ -21,9 +21,10 @@ beforeEach(async () => {
   home = new Home()
   person = await daemon.enrol(`person-${++people}`)
 })
-afterEach(() => {
+afterEach(async () => {
   at?.leave()
   home.remove()
+  await daemon.dismiss(`person-${people}`)
 })
 
 const sit = (sitting?: Sitting): Tmux => {
@@ -74,7 +75,7 @@ describe.skipIf(!hasTmux && process.env.CI !== 'true')('a session', () => {
     await tmux.sees(/Code {2}· · ·/)
     tmux.type(code)
     tmux.press('Enter')
-    await tmux.sees(/● open web[\s\S]*until [\d:]+, for 127\.0\.0\.1[\s\S]*ssh 127\.0\.0\.1/)
+    await tmux.sees(/● open web[\s\S]*until [\d: -]+, for 127\.0\.0\.1[\s\S]*ssh 127\.0\.0\.1/)
     expect(await daemon.isOpen('web')).toBe(true)
 
     tmux.press('c')
